@@ -98,6 +98,7 @@ class DecisionKind(StrEnum):
     ENTRY = "entry"
     EXIT = "exit"
     REFUSAL = "refusal"
+    NO_SIGNAL = "no_signal"
     STOP_MOVED = "stop_moved"
     HALT = "halt"
     RESUME = "resume"

@@ -218,6 +218,8 @@ class Order(msgspec.Struct):
     asked_trigger_paise: int = 0
     """What the unanswered modification asks for."""
     modifications: int = 0
+    cancel_asked_ns: int = 0
+    """When we last asked to cancel it; 0 when a cancel would be somebody else's."""
     unknown_since_ns: int = 0
     """When an answer was lost and not yet settled; 0 when nothing is open."""
     absent_reads: int = 0

@@ -105,9 +105,15 @@ class Position(msgspec.Struct):
     frozen: str = ""
     """Why no request is sent for this contract, until the book is read; empty when not frozen."""
     frozen_ns: int = 0
+    mismatch_reads: int = 0
+    """Books read in a row in which the broker held less than we do."""
+    exit_rejections: int = 0
+    """Exit orders rejected in a row; paces the next one."""
     refloor_ns: int = 0
     """When a floor that a person cancelled goes back; 0 for never."""
     foreign_cancels: int = 0
+    replace_exit: bool = False
+    """The broker refused to change the exit order: cancel it, await its end, place another."""
     below_stop_ns: int = 0
     """Since when the bid has been at or under the stop; 0 when it is not."""
     blind_ns: int = 0

@@ -1,0 +1,1 @@
+"""The deterministic core: ``Engine.handle(event) -> commands``. The only code that changes state."""

@@ -1,0 +1,1 @@
+"""May we, how much, when out: pure functions over frozen contexts. They return values and change nothing."""

@@ -1,0 +1,112 @@
+"""A person's words, changed rules, feeds coming and going, and the end of the process."""
+
+from __future__ import annotations
+
+from algo_scalper.domain.commands import Command, Notify, Unsubscribe
+from algo_scalper.domain.decisions import Decision, DecisionKind, ExitReason
+from algo_scalper.domain.events import (
+    FeedLost,
+    FeedRestored,
+    OperatorAsked,
+    OperatorWord,
+    RulesChanged,
+    SessionStopping,
+)
+from algo_scalper.engine.exits import close_position
+from algo_scalper.engine.on_second import ask_for_book
+from algo_scalper.engine.state import State
+
+
+def on_operator(state: State, event: OperatorAsked, out: list[Command]) -> None:
+    """Halt, resume, close one, or kill: halt and flatten OURS, never what another hand holds."""
+    if event.word is OperatorWord.HALT:
+        _halt(state, f"halted by {event.by}", out)
+    elif event.word is OperatorWord.RESUME:
+        _resume(state, event.by, out)
+    elif event.word is OperatorWord.CLOSE:
+        position = state.positions.get(event.target)
+        if position is None:
+            out.append(Notify(state.now_ns, "warning", "no_such_position", f"no position {event.target!r} to close"))
+        else:
+            close_position(state, position, ExitReason.OPERATOR_CLOSE, out)
+    else:
+        _halt(state, f"killed by {event.by}", out)
+        state.ledger.halted = state.ledger.halted or f"killed by {event.by}"
+        state.ledger_changed = True
+        for position in state.open_positions():
+            close_position(state, position, ExitReason.KILL, out)
+
+
+def _halt(state: State, why: str, out: list[Command]) -> None:
+    state.halted = why
+    out.append(Decision(state.now_ns, DecisionKind.HALT, "", why, rules_version=state.rules.version))
+
+
+def _resume(state: State, by: str, out: list[Command]) -> None:
+    if state.ledger.halted:
+        out.append(
+            Notify(
+                state.now_ns,
+                "warning",
+                "resume_refused",
+                f"not today: {state.ledger.halted}; entries resume with the next session",
+            )
+        )
+        return
+    state.halted = ""
+    out.append(
+        Decision(state.now_ns, DecisionKind.RESUME, "", f"resumed by {by}", rules_version=state.rules.version)
+    )
+
+
+def on_rules(state: State, event: RulesChanged, out: list[Command]) -> None:
+    """The whole rules, in effect between events. Positions keep the exit rules they were opened under."""
+    old = {rules.name: rules for rules in state.rules.indices}
+    new = {rules.name: rules for rules in event.rules.indices}
+    if old.keys() != new.keys():
+        out.append(Notify(state.now_ns, "warning", "rules_refused", "indices are added or removed at a start only"))
+        return
+    state.rules = event.rules
+    for name, rules in new.items():
+        state.indices[name].rules = rules
+    out.append(
+        Notify(state.now_ns, "info", "rules_changed", f"rules version {event.rules.version} in effect, by {event.by}")
+    )
+
+
+def on_feed_lost(state: State, event: FeedLost, out: list[Command]) -> None:
+    """Entries refuse from now on; what is open follows its rule for blindness."""
+    if event.feed == "market":
+        state.feed_up = False
+    else:
+        state.orders_feed_up = False
+    out.append(Notify(state.now_ns, "warning", "feed_lost", f"{event.feed} feed lost: {event.detail}"))
+
+
+def on_feed_restored(state: State, event: FeedRestored, out: list[Command]) -> None:
+    """Nothing is replayed: the order feed's gap is closed by reading the book."""
+    if event.feed == "market":
+        state.feed_up = True
+    else:
+        state.orders_feed_up = True
+        if not state.book_asked_ns:
+            ask_for_book(state, "order_feed_restored", out)
+    out.append(Notify(state.now_ns, "info", "feed_restored", f"{event.feed} feed is back"))
+
+
+def on_stopping(state: State, event: SessionStopping, out: list[Command]) -> None:
+    """The process ends. What is open stays open, its floor at the broker, and is said."""
+    for position in state.open_positions():
+        out.append(
+            Notify(
+                state.now_ns,
+                "alarm",
+                "stopping_with_position",
+                f"{event.why}: {position.contract.name} still open, {position.held} held; the floor rests at the "
+                "broker, the next start resumes it, the broker squares off INTRADAY at 15:20",
+            )
+        )
+    near = tuple(key for index in state.indices.values() for key in index.near)
+    if near:
+        out.append(Unsubscribe(near))
+    state.stopping = True

@@ -1,0 +1,105 @@
+"""Birth: everything the engine begins with arrives in one event; what was under way is an open question."""
+
+from __future__ import annotations
+
+from algo_scalper.domain.calendar import day_schedule, expiries
+from algo_scalper.domain.commands import Command, Notify, PollChain, Subscribe
+from algo_scalper.domain.events import HistoryLoaded, SessionStarted
+from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY
+from algo_scalper.domain.market import OptionChain
+from algo_scalper.domain.orders import OrderState
+from algo_scalper.domain.positions import PositionState
+from algo_scalper.engine.on_candle import follow_spot, step_readings
+from algo_scalper.engine.on_order import mark_unknown
+from algo_scalper.engine.on_second import ask_for_book
+from algo_scalper.engine.state import IndexState, State, reopen
+from algo_scalper.strategy.expiry import choose_expiry
+
+
+def born(event: SessionStarted) -> State:
+    """The state of a fresh session."""
+    rules = event.rules
+    exchange_of = {index.name: INDEX_BY_KEY[index.key].exchange for index in rules.indices}
+    indices: dict[str, IndexState] = {}
+    for index_rules in rules.indices:
+        listed = expiries(index_rules.name, event.day, 3)
+        indices[index_rules.name] = IndexState(
+            rules=index_rules,
+            expiry=choose_expiry(listed, event.day, rules.expiry),
+            previous_close_paise=event.previous_close_paise.get(index_rules.key, 0),
+        )
+    first = next(iter(exchange_of.values()))
+    state = State(
+        started=event,
+        rules=rules,
+        schedule=day_schedule(event.day, first),
+        ledger=event.ledger,
+        contracts={contract.key: contract for contract in event.contracts},
+        indices=indices,
+        index_by_key={index.rules.key: index for index in indices.values()},
+        now_ns=event.at_ns,
+        halted=event.standing_halt,
+    )
+    if event.soft is not None:
+        state.paused_until_ns = event.soft.paused_until_ns
+        for name, until_ns in event.soft.cooldown_until_ns.items():
+            if name in indices:
+                indices[name].cooldown_until_ns = until_ns
+    return state
+
+
+def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
+    """Take our books back, ask for the broker's, and subscribe."""
+    for position in event.positions:
+        state.positions[position.id] = position
+        state.contracts.setdefault(position.key, position.contract)
+        if position.state is not PositionState.CLOSED:
+            reopen(state, position)
+            position.blind_ns = 0
+            position.below_stop_ns = 0
+    for order in event.orders:
+        state.orders[order.id] = order
+        if order.is_live and (order.request is not None or order.state is OrderState.INTENDED):
+            # The process died before the answer: it may have arrived or not.
+            order.request = None
+            mark_unknown(state, order)
+        elif order.unknown_since_ns:
+            order.unknown_since_ns = state.now_ns
+            order.absent_reads = 0
+    for position in state.open_positions():
+        out.append(
+            Notify(
+                state.now_ns,
+                "info",
+                "position_resumed",
+                f"{position.contract.name}: {position.held} held, taken back from our books; asking the broker",
+            )
+        )
+    keys = [index.rules.key for index in state.indices.values()]
+    out.append(Subscribe((*keys, INDIA_VIX_KEY, *state.open_by_key)))
+    for index in state.indices.values():
+        if index.expiry is not None:
+            out.append(PollChain(index.rules.name, index.expiry))
+    ask_for_book(state, "session_started", out)
+
+
+def on_history(state: State, event: HistoryLoaded, out: list[Command]) -> None:
+    """Warm-up candles: readings only, no signal."""
+    index = state.index_by_key.get(event.key)
+    if index is None:
+        return
+    for candle in event.candles:
+        step_readings(state, index, candle)
+        index.candle_start_ns = max(index.candle_start_ns, candle.start_ns)
+    if event.candles:
+        follow_spot(state, index, event.candles[-1].close_paise, out)
+
+
+def on_chain(state: State, event: OptionChain, out: list[Command]) -> None:
+    """The newest snapshot of a traded expiry."""
+    index = state.indices.get(event.underlying)
+    if index is None or index.expiry != event.expiry:
+        return
+    index.chain = event
+    if not index.near:
+        follow_spot(state, index, event.spot_paise, out)

@@ -1,0 +1,242 @@
+"""Rows of the book, positions, trades and funds as Dhan prints them: key order, sentinels and number style included."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from algo_scalper.domain.account import Funds
+from algo_scalper.domain.instruments import Contract, OptionType, key_security_id, key_segment
+from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
+from algo_scalper.domain.units import IST_OFFSET_NS, NS_PER_SECOND
+from algo_scalper.interfaces.simulator.master import display_name, expiry_with_time, trading_symbol
+from algo_scalper.interfaces.simulator.register import BY_HAND, OrderFacts, Trade, exchange_order_id
+from algo_scalper.interfaces.simulator.replies import java_rupees
+
+NEVER = "0001-01-01 00:00:00"
+ORDER_TYPE = {OrderKind.LIMIT: "LIMIT", OrderKind.STOP_LIMIT: "STOP_LOSS"}
+_DRV_TYPE = {OptionType.CE: "CALL", OptionType.PE: "PUT"}
+_ZERO = java_rupees(0)
+
+
+def ist_text(at_ns: int) -> str:
+    """``2026-11-23 10:42:07`` in IST; the never-sentinel for 0."""
+    if not at_ns:
+        return NEVER
+    return datetime.fromtimestamp((at_ns + IST_OFFSET_NS) // NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shown_correlation_id(row: BrokerOrder) -> str:
+    """Orders from an app carry none: Dhan prints ``NA``."""
+    return "NA" if row.correlation_id.startswith(BY_HAND) else row.correlation_id
+
+
+def remaining_quantity(row: BrokerOrder) -> int:
+    """What is still open; 0 once cancelled or expired, the whole of it when rejected."""
+    if row.status in (BrokerStatus.CANCELLED, BrokerStatus.EXPIRED):
+        return 0
+    return row.quantity - row.filled_quantity
+
+
+def oms_text(row: BrokerOrder) -> str:
+    """``omsErrorDescription`` and ``reasonDescription``; an error only when the status is REJECTED."""
+    if row.status is BrokerStatus.REJECTED:
+        return row.reason
+    if row.status in (BrokerStatus.TRADED, BrokerStatus.PART_TRADED):
+        return "TRADE CONFIRMED"
+    return "" if row.status is BrokerStatus.TRANSIT else "CONFIRMED"
+
+
+def order_row(row: BrokerOrder, facts: OrderFacts, contract: Contract, client_id: str) -> dict[str, object]:
+    """One element of ``GET /orders``."""
+    return {
+        "dhanClientId": client_id,
+        "orderId": row.broker_id,
+        "exchangeOrderId": exchange_order_id(facts),
+        "correlationId": shown_correlation_id(row),
+        "orderStatus": row.status,
+        "transactionType": row.side.name,
+        "exchangeSegment": key_segment(row.key).name,
+        "productType": facts.product,
+        "orderType": ORDER_TYPE[row.kind],
+        "validity": "DAY",
+        "tradingSymbol": trading_symbol(contract),
+        "securityId": str(key_security_id(row.key)),
+        "quantity": row.quantity,
+        "disclosedQuantity": 0,
+        "price": java_rupees(row.price_paise),
+        "triggerPrice": java_rupees(row.trigger_paise),
+        "afterMarketOrder": False,
+        "boProfitValue": _ZERO,
+        "boStopLossValue": _ZERO,
+        "legName": "NA",
+        "createTime": ist_text(facts.created_ns),
+        "updateTime": ist_text(facts.updated_ns),
+        "exchangeTime": ist_text(facts.exchange_ns),
+        "drvExpiryDate": contract.expiry.isoformat(),
+        "drvOptionType": _DRV_TYPE[contract.option_type],
+        "drvStrikePrice": java_rupees(contract.strike_paise),
+        "omsErrorCode": "0",
+        "omsErrorDescription": oms_text(row),
+        "algoId": "0",
+        "remainingQuantity": remaining_quantity(row),
+        "averageTradedPrice": average_rupees(row.filled_value_paise, row.filled_quantity),
+        "filledQty": row.filled_quantity,
+    }
+
+
+def average_rupees(value_paise: int, quantity: int) -> msgspec.Raw:
+    """Value over quantity, unrounded: Dhan keeps three and more decimals (``49.125``)."""
+    return java_rupees(value_paise / quantity) if quantity else _ZERO
+
+
+def trade_row(
+    trade: Trade, row: BrokerOrder, facts: OrderFacts, contract: Contract, client_id: str
+) -> dict[str, object]:
+    """One element of ``GET /trades``: ``drvOptionType`` is ``NA`` there even for options."""
+    at = ist_text(trade.at_ns)
+    return {
+        "dhanClientId": client_id,
+        "orderId": row.broker_id,
+        "exchangeOrderId": exchange_order_id(facts),
+        "exchangeTradeId": str(trade.trade_id),
+        "transactionType": row.side.name,
+        "exchangeSegment": key_segment(row.key).name,
+        "productType": facts.product,
+        "orderType": ORDER_TYPE[row.kind],
+        "tradingSymbol": trading_symbol(contract),
+        "customSymbol": None,
+        "securityId": str(key_security_id(row.key)),
+        "tradedQuantity": trade.quantity,
+        "tradedPrice": average_rupees(trade.value_paise, trade.quantity),
+        "createTime": at,
+        "updateTime": at,
+        "exchangeTime": at,
+        "drvExpiryDate": contract.expiry.isoformat(),
+        "drvOptionType": "NA",
+        "drvStrikePrice": java_rupees(contract.strike_paise),
+    }
+
+
+def position_row(
+    position: BrokerPosition, contract: Contract, product: Product, ltp_paise: int, client_id: str
+) -> dict[str, object]:
+    """One element of ``GET /positions``, for a position opened today; it stays all day, CLOSED once flat."""
+    bought, sold, net = position.bought_quantity, position.sold_quantity, position.net_quantity
+    buy_average = position.bought_value_paise / bought if bought else 0.0
+    sell_average = position.sold_value_paise / sold if sold else 0.0
+    realised = min(bought, sold) * (sell_average - buy_average)
+    open_average = buy_average if net > 0 else sell_average
+    unrealised = net * (ltp_paise - open_average) if net and ltp_paise else 0.0
+    return {
+        "dhanClientId": client_id,
+        "tradingSymbol": trading_symbol(contract),
+        "securityId": str(key_security_id(position.key)),
+        "positionType": "CLOSED" if not net else "LONG" if net > 0 else "SHORT",
+        "exchangeSegment": key_segment(position.key).name,
+        "productType": product,
+        "buyAvg": java_rupees(buy_average),
+        "costPrice": java_rupees(buy_average if bought else sell_average),
+        "buyQty": bought,
+        "sellAvg": java_rupees(sell_average),
+        "sellQty": sold,
+        "netQty": net,
+        "realizedProfit": java_rupees(round(realised)),
+        "unrealizedProfit": java_rupees(round(unrealised)),
+        "rbiReferenceRate": java_rupees(100),
+        "multiplier": 1,
+        "carryForwardBuyQty": 0,
+        "carryForwardSellQty": 0,
+        "carryForwardBuyValue": _ZERO,
+        "carryForwardSellValue": _ZERO,
+        "dayBuyQty": bought,
+        "daySellQty": sold,
+        "dayBuyValue": java_rupees(position.bought_value_paise),
+        "daySellValue": java_rupees(position.sold_value_paise),
+        "drvExpiryDate": expiry_with_time(contract),
+        "drvOptionType": _DRV_TYPE[contract.option_type],
+        "drvStrikePrice": java_rupees(contract.strike_paise),
+        "crossCurrency": False,
+    }
+
+
+def funds_body(funds: Funds, client_id: str) -> dict[str, object]:
+    """``GET /fundlimit``, with the real misspellings; the balance includes collateral."""
+    available = java_rupees(funds.available_paise)
+    return {
+        "dhanClientId": client_id,
+        "availabelBalance": available,
+        "sodLimit": java_rupees(funds.start_of_day_paise),
+        "collateralAmount": java_rupees(funds.collateral_paise),
+        "receiveableAmount": _ZERO,
+        "utilizedAmount": java_rupees(max(funds.start_of_day_paise - funds.available_paise, 0)),
+        "blockedPayoutAmount": _ZERO,
+        "withdrawableBalance": available,
+    }
+
+
+def order_alert(
+    row: BrokerOrder, facts: OrderFacts, contract: Contract, ref_ltp_paise: int, client_id: str
+) -> bytes:
+    """One push of the order socket: camelCase, Title-case status, zero numbers and empty strings omitted."""
+    exchange = contract.exchange
+    data: dict[str, object] = {
+        "exchange": exchange,
+        "segment": "D",
+        "source": "N" if facts.by_hand else "P",
+        "securityId": str(key_security_id(row.key)),
+        "clientId": client_id,
+        "exchOrderNo": exchange_order_id(facts),
+        "orderNo": row.broker_id,
+        "product": "I" if facts.product is Product.INTRADAY else "M",
+        "txnType": "B" if row.side is Side.BUY else "S",
+        "orderType": "LMT" if row.kind is OrderKind.LIMIT else "SL",
+        "validity": "DAY",
+        "remainingQuantity": remaining_quantity(row),
+        "quantity": row.quantity,
+        "tradedQty": row.filled_quantity,
+        "price": _number(row.price_paise),
+        "triggerPrice": _number(row.trigger_paise),
+        "tradedPrice": _number(facts.last_fill_paise if row.filled_quantity else 0),
+        "avgTradedPrice": _number(row.filled_value_paise / row.filled_quantity if row.filled_quantity else 0),
+        "strategyId": "NA",
+        "offMktFlag": "0",
+        "orderDateTime": ist_text(facts.created_ns),
+        "exchOrderTime": ist_text(facts.exchange_ns),
+        "lastUpdatedTime": ist_text(facts.updated_ns),
+        "remarks": " " if facts.by_hand else "NR",
+        "mktType": "NL",
+        "reasonDescription": oms_text(row),
+        "legNo": 1,
+        "instrument": "OPTIDX",
+        "symbol": trading_symbol(contract)[:15],
+        "productName": facts.product,
+        "status": _status(row, facts),
+        "lotSize": contract.lot,
+        "strikePrice": _number(contract.strike_paise),
+        "expiryDate": contract.expiry.isoformat(),
+        "optType": contract.option_type,
+        "displayName": display_name(contract),
+        "isin": "NA",
+        "series": "XX",
+        "goodTillDaysDate": ist_text(facts.created_ns)[:10],
+        "refLtp": _number(ref_ltp_paise),
+        "tickSize": contract.tick_paise / 100,
+        "algoId": "0",
+        "multiplier": 1,
+        "correlationId": shown_correlation_id(row),
+    }
+    kept = {key: value for key, value in data.items() if value not in (0, "")}
+    return msgspec.json.encode({"Data": kept, "Type": "order_alert"})
+
+
+def _status(row: BrokerOrder, facts: OrderFacts) -> str:
+    """Title case; a modification that rests is ``Modified``."""
+    return "Modified" if facts.modified else row.status.replace("_", " ").title()
+
+
+def _number(paise: float) -> int | float:
+    """Rupees as the order socket prints them: ``131``, ``131.2``."""
+    rupees = paise / 100
+    return int(rupees) if rupees == int(rupees) else rupees

@@ -1,0 +1,406 @@
+"""Index paths, second by second: a recorded day bridged inside its minutes, a seeded day, and indices that follow.
+
+A path has two faces. The *truth* is where the index is at every second of the options' session; options are priced
+from it. The *prints* are what the feed shows of it: nothing in minutes the recording misses, nothing while the closing
+auction freezes the index, one print when the auction matches. Figures are from measured one-minute data of 2024-26.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from math import exp, log, pi, sin, sqrt
+from operator import mul
+
+import msgspec
+
+from algo_scalper.domain.instruments import Index
+from algo_scalper.domain.market import Candle
+from algo_scalper.domain.units import NS_PER_SECOND, ist_second
+from algo_scalper.simulation.mix import mix, mix_all, mix_text, normal, normals, student_scale, unit
+
+MINUTE_SIGMA: tuple[tuple[int, float], ...] = (
+    (9 * 60 + 16, 25.0e-4),
+    (9 * 60 + 17, 8.2e-4),
+    (9 * 60 + 20, 5.1e-4),
+    (9 * 60 + 30, 5.6e-4),
+    (9 * 60 + 45, 4.8e-4),
+    (10 * 60 + 15, 3.9e-4),
+    (11 * 60 + 45, 3.5e-4),
+    (12 * 60 + 45, 3.7e-4),
+    (14 * 60 + 15, 3.1e-4),
+    (15 * 60, 3.3e-4),
+    (15 * 60 + 15, 4.2e-4),
+)
+"""NIFTY's standard deviation of one-minute log returns, up to each minute of the day; `_LATE` after the last."""
+_LATE = 2.7e-4
+MEAN_SIGMA = 3.63e-4
+"""The same over the whole day."""
+
+
+class Follower(msgspec.Struct, frozen=True):
+    """How an index follows the driving one: beta of one-minute returns and their correlation."""
+
+    beta: float
+    correlation: float
+
+
+# Measured: BANKNIFTY on NIFTY beta 1.07, correlation .80; SENSEX .92. The rest follows from their volatilities.
+_ON_NIFTY = {"BANKNIFTY": Follower(1.07, 0.80), "FINNIFTY": Follower(1.0, 0.80), "SENSEX": Follower(1.0, 0.92)}
+_FOLLOW: dict[str, dict[str, Follower]] = {
+    "NIFTY": _ON_NIFTY,
+    "SENSEX": {"NIFTY": Follower(0.92, 0.92), "BANKNIFTY": Follower(1.0, 0.76), "FINNIFTY": Follower(0.95, 0.76)},
+    "BANKNIFTY": {"NIFTY": Follower(0.6, 0.80), "FINNIFTY": Follower(0.85, 0.90), "SENSEX": Follower(0.6, 0.76)},
+    "FINNIFTY": {"NIFTY": Follower(0.64, 0.80), "BANKNIFTY": Follower(0.95, 0.90), "SENSEX": Follower(0.64, 0.76)},
+}
+LEVEL = {"NIFTY": 1.0, "BANKNIFTY": 2.33, "FINNIFTY": 1.08, "SENSEX": 3.27}
+"""Index levels relative to NIFTY, 2026."""
+_AUCTION_SHARE = {"NIFTY": 1.0, "BANKNIFTY": 1.1, "FINNIFTY": 1.1, "SENSEX": 0.1}
+"""Part of NIFTY's jump at the closing auction's print; SENSEX hardly moved in the first week."""
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """The seconds of one day, from the first open to the last option trade."""
+
+    open_ns: int
+    seconds: int
+
+    def second_of(self, at_ns: int) -> int:
+        """The number of the second an instant lies in; below 0 before the open."""
+        return (at_ns - self.open_ns) // NS_PER_SECOND
+
+
+class Freeze(msgspec.Struct, frozen=True):
+    """The closing auction: the index stands from second ``start`` and prints once at second ``match``."""
+
+    start: int
+    match: int
+
+
+class IndexPath:
+    """One index over one day. Lists are by second of the axis; prices in paise, multiples of the index's tick."""
+
+    __slots__ = (
+        "candles",
+        "index",
+        "logs",
+        "previous",
+        "previous_close_paise",
+        "prints",
+        "shown_paise",
+        "shown_second",
+        "truth_paise",
+    )
+
+    def __init__(
+        self,
+        index: Index,
+        truth_paise: list[int],
+        prints: bytearray,
+        candles: tuple[Candle, ...],
+        previous: tuple[Candle, ...],
+        previous_close_paise: int,
+    ) -> None:
+        self.index = index
+        self.truth_paise = truth_paise
+        self.logs = list(map(log, truth_paise))
+        self.prints = prints
+        self.candles = candles
+        """Today's one-minute bars, of printed seconds inside the index's session."""
+        self.previous = previous
+        self.previous_close_paise = previous_close_paise
+        self.shown_paise = truth_paise
+        """What the feed last printed; the previous close before the first print."""
+        self.shown_second: list[int] | None = None
+        """The second of that print, -1 for none; None when every second prints."""
+        if not all(prints):
+            self._hold_prints()
+
+    def _hold_prints(self) -> None:
+        shown: list[int] = []
+        seconds: list[int] = []
+        price, at = self.previous_close_paise, -1
+        for second, (truth, alive) in enumerate(zip(self.truth_paise, self.prints, strict=True)):
+            if alive:
+                price, at = truth, second
+            shown.append(price)
+            seconds.append(at)
+        self.shown_paise, self.shown_second = shown, seconds
+
+
+def minute_sigma(second_of_day: int) -> float:
+    """The usual standard deviation of the one-minute log return of NIFTY at this time of day."""
+    minute = second_of_day // 60
+    for until, sigma in MINUTE_SIGMA:
+        if minute < until:
+            return sigma
+    return _LATE
+
+
+def bridge(candle: Candle, tick_paise: int, seed: int, seconds: int = 60) -> list[int]:
+    """A bar walked second by second: first value its open, last its close, its high and low hit, none outside.
+
+    Rising bars mostly visit the low first, falling ones the high (three in four). Between the four prices the walk is
+    a Brownian bridge whose step fits the bar's range (a Brownian motion's range over T is about 1.6 sigma sqrt T).
+    """
+    start, high, low, end = candle.open_paise, candle.high_paise, candle.low_paise, candle.close_paise
+    if high == low:
+        return [start] * seconds
+    z = mix_all(seed, start, high, low, end)
+    low_first = (end >= start) == (z & 3 != 0)
+    first, second = (low, high) if low_first else (high, low)
+    # Times of the two extremes: an extreme that is the open or the close is already visited there.
+    last = seconds - 1
+    early = 1 + (z >> 8 & 0xFFFF) * (last // 2 - 1) >> 16
+    late = last // 2 + ((z >> 24 & 0xFFFF) * (last - last // 2 - 1) >> 16)
+    knots = [(0, start)]
+    if first != start:
+        knots.append((max(early, 1), first))
+    if second != end:
+        knots.append((max(late, 2), second))
+    knots.append((last, end))
+    step = (high - low) / (1.6 * sqrt(seconds))
+    noise = normals(mix(z), seconds)
+    path = [start]
+    for (left_at, left), (right_at, right) in zip(knots, knots[1:], strict=False):
+        value = float(left)
+        for at in range(left_at + 1, right_at):
+            remaining = right_at - at + 1
+            value += (right - value) / remaining + step * sqrt((remaining - 1) / remaining) * noise[at]
+            value = low if value < low else high if value > high else value
+            path.append(round(value / tick_paise) * tick_paise)
+        path.append(right)
+    return path
+
+
+def _sigmas(axis: Axis, scale: float) -> list[float]:
+    """Standard deviation of the log return of each second, ``scale`` times the usual."""
+    begin = ist_second(axis.open_ns)
+    minutes = [minute_sigma(begin + 60 * m) * scale / sqrt(60.0) for m in range((axis.seconds + 59) // 60)]
+    return [sigma for sigma in minutes for _ in range(60)][: axis.seconds]
+
+
+def day_scale(candles: tuple[Candle, ...]) -> float:
+    """How volatile the minutes were against the usual of their time of day; 1 when there are too few to say."""
+    if len(candles) < 30:
+        return 1.0
+    total = sum(
+        (log(bar.close_paise / before.close_paise) / minute_sigma(ist_second(bar.start_ns))) ** 2
+        for before, bar in zip(candles[1:], candles[2:], strict=False)
+    )
+    return max(0.3, sqrt(total / (len(candles) - 2)))
+
+
+def recorded_truth(
+    candles: tuple[Candle, ...], axis: Axis, tick_paise: int, seed: int
+) -> tuple[list[int], bytearray]:
+    """The truth in paise and the printing seconds of a recorded day.
+
+    Minutes that are missing do not print; the truth bridges them, and walks on by itself when the recording ends
+    before the session does. ``candles`` must be ordered and inside the axis, at least one.
+    """
+    truth: list[int] = []
+    prints = bytearray(axis.seconds)
+    scale = day_scale(candles)
+    for candle in candles:
+        at = axis.second_of(candle.start_ns)
+        if at > len(truth):
+            left = truth[-1] if truth else candle.open_paise
+            truth += _across(left, candle.open_paise, at - len(truth), tick_paise, scale, mix_all(seed, at))
+        width = min(60, axis.seconds - at)
+        truth += bridge(candle, tick_paise, seed, width)
+        prints[at : at + width] = b"\x01" * width
+    missing = axis.seconds - len(truth)
+    if missing > 0:
+        sigmas = _sigmas(axis, scale)[-missing:]
+        noise = normals(mix_all(seed, 0xE0D, missing), missing)
+        steps = accumulate(map(mul, sigmas, noise), initial=log(truth[-1]))
+        next(steps)
+        truth += [round(exp(value) / tick_paise) * tick_paise for value in steps]
+    return truth, prints
+
+
+def _across(left: int, right: int, seconds: int, tick_paise: int, scale: float, seed: int) -> list[int]:
+    """An unseen stretch between two prices: a Brownian bridge of ordinary volatility."""
+    step = left * MEAN_SIGMA * scale / sqrt(60.0)
+    value = float(left)
+    path = []
+    for at, noise in enumerate(normals(seed, seconds)):
+        remaining = seconds - at
+        value += (right - value) / (remaining + 1) + step * sqrt(remaining / (remaining + 1)) * noise
+        path.append(round(value / tick_paise) * tick_paise)
+    return path
+
+
+class SeededDay(msgspec.Struct, frozen=True):
+    """What a seed makes of a day: its character, its night, its volatility against the usual."""
+
+    regime: str
+    gap: float
+    """Log return from the previous close to the open."""
+    scale: float
+    drift: float
+    """Log return the day leans to, on top of chance."""
+
+
+_REGIMES = (("trend", 0.30), ("chop", 0.20), ("calm", 0.15), ("gap_go", 0.12), ("gap_fade", 0.10), ("turn", 0.13))
+
+
+def draw_day(seed: int) -> SeededDay:
+    """The day's character: lognormal volatility (sd of its log .35), one day in 150 at six times the usual."""
+    z = mix_all(seed, 0xDA7)
+    pick, regime = unit(z), _REGIMES[-1][0]
+    for name, share in _REGIMES:
+        if pick < share:
+            regime = name
+            break
+        pick -= share
+    sign = 1.0 if z & 1 else -1.0
+    scale = exp(0.35 * normal(mix(z ^ 1)) - 0.06)
+    gap = 0.0040 * normal(mix(z ^ 2))
+    drift = 0.0
+    lean = 0.5 + unit(mix(z ^ 3))
+    if regime == "trend":
+        drift = sign * 0.0090 * lean
+    elif regime == "turn":
+        drift = sign * 0.0075 * lean
+    elif regime == "calm":
+        scale *= 0.7
+    elif regime in {"gap_go", "gap_fade"}:
+        gap = sign * 0.0085 * lean
+        drift = 0.7 * gap if regime == "gap_go" else -0.8 * gap
+        scale *= 1.2
+    if mix(z ^ 4) % 150 == 0:
+        scale *= 6.0
+    return SeededDay(regime, gap, min(max(scale, 0.4), 8.0), drift)
+
+
+def seeded_logs(axis: Axis, character: SeededDay, seed: int) -> list[float]:
+    """Log returns since the open, second by second: time of day x day x Student-t minutes, leanings, rare jumps."""
+    minutes = (axis.seconds + 59) // 60
+    begin = ist_second(axis.open_ns)
+    sigmas: list[float] = []
+    drifts: list[float] = []
+    for minute in range(minutes):
+        z = mix_all(seed, 0x517, minute)
+        usual = minute_sigma(begin + 60 * minute) * character.scale
+        sigmas += [usual * sqrt(student_scale(z) / 60.0)] * 60
+        drifts += [_lean(character, minute, minutes, seed) / 60.0] * 60
+    noise = normals(mix_all(seed, 0x5EC), axis.seconds)
+    steps = [sigma * z + drift for sigma, z, drift in zip(sigmas, noise, drifts, strict=False)]
+    # Jumps: about one day in two has one, five to nine of its minutes' standard deviations, over three seconds.
+    z = mix_all(seed, 0x1A3)
+    if z & 1:
+        at = 120 + (z >> 8) % max(axis.seconds - 240, 1)
+        size = (5.0 + 4.0 * unit(mix(z))) * MEAN_SIGMA * character.scale * (1.0 if z & 2 else -1.0)
+        for second in range(at, min(at + 3, axis.seconds)):
+            steps[second] += size / 3.0
+    return list(accumulate(steps))
+
+
+def _lean(character: SeededDay, minute: int, minutes: int, seed: int) -> float:
+    """Log drift of one minute. Leanings come in blocks of 25 minutes, some strong, some absent or against."""
+    block = minute // 25
+    z = mix_all(seed, 0xB10C, block)
+    wave = 0.0005 * normal(z) * character.scale / 5.0
+    if character.regime == "chop":
+        period = 36.0 + mix_all(seed, 0xC40) % 30
+        return 0.00018 * character.scale * sin(2.0 * pi * minute / period) + 0.3 * wave
+    even = character.drift / minutes
+    if character.regime == "turn":
+        even = 2.0 * even if minute < minutes // 2 else -2.0 * even
+    elif character.regime == "gap_fade":
+        even = 3.0 * even if minute < minutes // 3 else 0.0
+    return even * 2.0 * unit(mix(z)) + wave
+
+
+def following_logs(driver: list[float], follower: Follower, scale: float, axis: Axis, seed: int) -> list[float]:
+    """Log returns of an index that follows: beta times the driver's (given since its previous close) plus its own.
+
+    Its own part has the volatility that leaves the measured correlation: beta x sigma x sqrt(1 / rho^2 - 1).
+    """
+    own = follower.beta * sqrt(1.0 / follower.correlation**2 - 1.0)
+    noise = normals(mix_all(seed, 0xF0), axis.seconds)
+    steps = accumulate(map(mul, _sigmas(axis, scale * own), noise))
+    beta = follower.beta
+    return [beta * move + step for move, step in zip(driver, steps, strict=True)]
+
+
+def following_candles(
+    driver: tuple[Candle, ...], close_paise: int, follower: Follower, index: Index, seed: int
+) -> tuple[Candle, ...]:
+    """A driver's bars as the following index would have made them, ending at ``close_paise``."""
+    if not driver:
+        return ()
+    anchor = driver[-1].close_paise
+    own = follower.beta * sqrt(1.0 / follower.correlation**2 - 1.0) * day_scale(driver)
+    sigmas = [minute_sigma(ist_second(bar.start_ns)) * own for bar in driver]
+    walk = [0.0, *accumulate(map(mul, sigmas, normals(mix_all(seed, 0xCA), len(driver))))]
+    end, tick, beta = walk[-1], index.tick_paise, follower.beta
+
+    def level(paise: int, offset: float) -> int:
+        return round(close_paise * exp(beta * log(paise / anchor) + offset - end) / tick) * tick
+
+    return tuple(
+        Candle(
+            bar.start_ns,
+            level(bar.open_paise, before),
+            level(bar.high_paise, max(before, after)),
+            level(bar.low_paise, min(before, after)),
+            level(bar.close_paise, after),
+        )
+        for bar, before, after in zip(driver, walk, walk[1:], strict=False)
+    )
+
+
+def follow(driver_name: str, name: str) -> Follower:
+    """How ``name`` follows ``driver_name``; the driver follows itself."""
+    return Follower(1.0, 1.0) if name == driver_name else _FOLLOW[driver_name][name]
+
+
+def auction_jump(name: str, seed: int) -> float:
+    """The log jump of an index at the closing auction's print: +-0.2 to 0.8 % for NIFTY, one draw for all indices."""
+    z = mix_all(seed, mix_text("closing auction"))
+    return (0.002 + 0.006 * unit(z)) * (1.0 if z & 1 else -1.0) * _AUCTION_SHARE[name]
+
+
+def freeze(truth: list[int], prints: bytearray, hold: Freeze, jump: float, tick_paise: int, seed: int) -> None:
+    """Write the closing auction into a path: a quiet unseen drift to a third of the jump, the match, then calm.
+
+    Nothing prints from ``hold.start`` on but the match.
+    """
+    count = len(truth) - hold.start
+    if count <= 0:
+        return
+    base = log(truth[hold.start - 1])
+    step = _LATE / sqrt(60.0)
+    walk = list(accumulate(step * z for z in normals(mix_all(seed, 0xCA5), count)))
+    wait = max(hold.match - hold.start, 1)
+    matched = base + jump
+    for offset in range(count):
+        second = hold.start + offset
+        if second < hold.match:
+            value = base + walk[offset] + jump / 3.0 * offset / wait
+        else:
+            value = matched + (walk[offset] - walk[hold.match - hold.start]) * 0.5
+        truth[second] = round(exp(value) / tick_paise) * tick_paise
+        prints[second] = 1 if second == hold.match else 0
+
+
+def minute_bars(axis: Axis, prices: list[int], prints: bytearray) -> tuple[Candle, ...]:
+    """One-minute bars of the printed seconds; a minute without a print has none."""
+    bars = []
+    for start in range(0, axis.seconds, 60):
+        width = min(60, axis.seconds - start)
+        alive = prints[start : start + width]
+        seen = prices[start : start + width]
+        if not all(alive):
+            seen = [price for price, printed in zip(seen, alive, strict=True) if printed]
+        if seen:
+            bars.append(Candle(axis.open_ns + start * NS_PER_SECOND, seen[0], max(seen), min(seen), seen[-1]))
+    return tuple(bars)
+
+
+def to_paise(logs: list[float], base_paise: int, tick_paise: int) -> list[int]:
+    """Log returns on a base, as paise on the tick grid."""
+    ticks = base_paise / tick_paise
+    return [round(ticks * exp(value)) * tick_paise for value in logs]
