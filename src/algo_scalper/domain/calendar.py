@@ -280,7 +280,7 @@ def day_schedule(day: date, exchange: Exchange = Exchange.NSE) -> DaySchedule | 
             0,
             square_off_ns if parts[-1].holds(square_off_ns) else 0,
             end_ns,
-            (said, *_expiry_oddities(day, exchange, ""), *_holiday_oddities(day, exchange)),
+            (said, *_holiday_oddities(day, exchange)),  # no contract expires on such a day
         )
     row = next(row for row in _HOURS if day >= row.since)
     return DaySchedule(

@@ -212,6 +212,8 @@ class Order(msgspec.Struct):
     request: Request | None = Request.PLACE
     """The request that is still unanswered, if any: no second one is made meanwhile."""
     request_ns: int = 0
+    answered_ns: int = 0
+    """When its placing was answered."""
     asked_kind: OrderKind = OrderKind.LIMIT
     asked_quantity: int = 0
     asked_price_paise: int = 0

@@ -9,6 +9,7 @@ from algo_scalper.domain.decisions import (
     Decision,
     DecisionKind,
     Direction,
+    Direction,
     Numbers,
     Refusal,
     RefusalReason,
@@ -206,10 +207,18 @@ def _buy(  # noqa: PLR0913 - the last step of `enter`, with all it has found
         state.rules.version,
     )
     index.last_reason = f"entered {contract.name}"
+    state.entry_reasons[position.id] = sentence_of(signal, index.rules.name)
     out.append(decision)
     orders.place(
         state, out, position, Purpose.ENTRY, OrderKind.LIMIT, quantity, limit_paise, order_id=position.id
     )
+
+
+def sentence_of(signal: Signal, index: str) -> str:
+    """Why this was bought, for the position card and the trades table."""
+    way = "up" if signal.direction is Direction.UP else "down"
+    figures = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in signal.numbers.items() if "adx" in name)
+    return f"{index} trends {way} on one and five minutes ({figures})"
 
 
 def _refuse(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from algo_scalper.domain.commands import Command, Subscribe, Unsubscribe
 from algo_scalper.domain.decisions import Decision, DecisionKind
 from algo_scalper.domain.market import Candle
-from algo_scalper.domain.units import NS_PER_MINUTE, ratio_bps
+from algo_scalper.domain.units import ratio_bps
 from algo_scalper.engine.entries import enter, near_strikes
 from algo_scalper.engine.state import IndexState, State
 from algo_scalper.indicators.readings import index_step
@@ -23,11 +23,10 @@ def on_candle(state: State, index: IndexState, candle: Candle, out: list[Command
         index.spike_until_ns = state.now_ns + state.rules.guards.spike_wait_ns
         index.spike_sigma = move
     follow_spot(state, index, candle.close_paise, out)
-    view = _view(state, index, candle)
+    view = StrategyView(index.readings.m1, index.readings.m5)
     signal = SIGNALS[state.rules.signal.name](view, state.rules.signal)
     if signal is not None:
         enter(state, index, signal, out)
-        index.last_signal = signal.direction
         return
     unmet = first_unmet(view, state.rules.signal)
     index.last_reason = unmet.value if unmet is not None else "no_signal"
@@ -40,17 +39,6 @@ def on_candle(state: State, index: IndexState, candle: Candle, out: list[Command
             numbers=trend_numbers(view, state.rules.signal),
             rules_version=state.rules.version,
         )
-    )
-
-
-def _view(state: State, index: IndexState, candle: Candle) -> StrategyView:
-    opened_ns = state.schedule.index[0].start_ns if state.schedule is not None else candle.start_ns
-    return StrategyView(
-        index.rules.name,
-        index.readings.m1,
-        index.readings.m5,
-        (candle.start_ns + NS_PER_MINUTE - opened_ns) // NS_PER_MINUTE,
-        index.last_signal,
     )
 
 

@@ -36,6 +36,7 @@ def on_accepted(state: State, event: OrderAccepted, out: list[Command]) -> None:
         return
     order.request = None
     order.broker_id = event.broker_id or order.broker_id
+    order.answered_ns = order.answered_ns or state.now_ns
     order.state = next_order_state(order.state, OrderTrigger.ACCEPTED)
     if event.request is Request.MODIFY:
         adopt_asked(order)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from algo_scalper.domain.calendar import day_schedule, expiries
 from algo_scalper.domain.commands import Command, Notify, PollChain, Subscribe
 from algo_scalper.domain.events import HistoryLoaded, SessionStarted
@@ -33,7 +35,7 @@ def born(event: SessionStarted) -> State:
         started=event,
         rules=rules,
         schedule=day_schedule(event.day, first),
-        ledger=event.ledger,
+        ledger=replace(event.ledger),  # the event is a value: it is journaled after we have gone on
         contracts={contract.key: contract for contract in event.contracts},
         indices=indices,
         index_by_key={index.rules.key: index for index in indices.values()},
@@ -50,14 +52,14 @@ def born(event: SessionStarted) -> State:
 
 def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
     """Take our books back, ask for the broker's, and subscribe."""
-    for position in event.positions:
+    for position in map(replace, event.positions):
         state.positions[position.id] = position
         state.contracts.setdefault(position.key, position.contract)
         if position.state is not PositionState.CLOSED:
             reopen(state, position)
             position.blind_ns = 0
             position.below_stop_ns = 0
-    for order in event.orders:
+    for order in map(replace, event.orders):
         state.orders[order.id] = order
         if order.is_live and (order.request is not None or order.state is OrderState.INTENDED):
             # The process died before the answer: it may have arrived or not.

@@ -9,7 +9,6 @@ import msgspec
 
 from algo_scalper.domain.account import DayLedger, Funds
 from algo_scalper.domain.calendar import DaySchedule, contract_end_ns, flat_by_ns
-from algo_scalper.domain.decisions import Direction
 from algo_scalper.domain.errors import Bug
 from algo_scalper.domain.events import SessionStarted
 from algo_scalper.domain.instruments import Contract
@@ -55,7 +54,6 @@ class IndexState(msgspec.Struct):
     near: tuple[int, ...] = ()
     """The near strikes in the interest set for this index."""
     cooldown_until_ns: int = 0
-    last_signal: Direction | None = None
     last_reason: str = ""
 
 

@@ -174,6 +174,7 @@ _STEP = 0.00204
 _PROFILE = (2.6, 1.7, 1.35, 1.1, 1.0, 0.95, 0.92, 0.9, 0.88, 0.87, 0.86, 0.86, 0.86, 0.86, 0.87, 0.88, 0.88, 0.9, 0.93, 0.96, 0.99, 1.05, 1.1, 1.15, 0.74, 0.6, 0.5)
 _PROFILE_EXPIRY = (1.0, 0.9, 0.7, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.6, 0.6, 0.6, 0.7, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6, 1.9, 2.8, 4.3, 1.3, 0.6, 0.4)
 _BLOCK = 900
+_NEVER = -(1 << 62)
 
 # Premium buckets in paise, eight to a doubling.
 _EDGES = tuple(sorted({round(5 * 2 ** (i / 8)) for i in range(160)}))
@@ -334,7 +335,7 @@ class OptionLine:
         self.phase_ns = phase_ns(contract.key)
         self.start_ns = series.axis.open_ns + self.phase_ns
         self._open_s = series.axis.open_ns // NS_PER_SECOND
-        self._held_second = -1
+        self._held_second = _NEVER
         self._held: Quote | None = None
         self.previous_close_paise = self._close_before(previous_close_paise, previous_day, level)
         self._draw_interest()

@@ -9,10 +9,10 @@ from collections import defaultdict
 from datetime import date, datetime, timedelta
 
 import exchange_calendars
-import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from algo_scalper.domain.calendar import (
     DaySchedule,
@@ -347,7 +347,7 @@ def test_listed_expiries_are_sessions_in_order(underlying: str, day: date) -> No
 
 
 def test_an_underlying_without_a_cycle_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match="MIDCPNIFTY.*known are NIFTY"):
+    with pytest.raises(ConfigError, match=r"MIDCPNIFTY.*known are NIFTY"):
         expiries("MIDCPNIFTY", date(2026, 11, 23), 1)
     with pytest.raises(ConfigError, match="MIDCPNIFTY"):
         is_monthly("MIDCPNIFTY", date(2026, 11, 23))

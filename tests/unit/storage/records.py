@@ -19,6 +19,11 @@ def records_of(kind: Any) -> st.SearchStrategy[Any]:
     return _strategy(inspect.type_info(kind))
 
 
+def fields_of(kind: type[msgspec.Struct]) -> dict[str, st.SearchStrategy[Any]]:
+    """A strategy for each field of a struct, to be overridden where a test needs more than the type."""
+    return {field.name: records_of(field.type) for field in msgspec.structs.fields(kind)}
+
+
 def _strategy(info: inspect.Type) -> st.SearchStrategy[Any]:
     match info:
         case inspect.StructType(cls=cls, fields=fields):

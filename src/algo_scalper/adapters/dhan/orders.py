@@ -50,7 +50,7 @@ class DhanBroker:
         """POST /orders, with the command's id as correlation id."""
         if not 0 < len(command.order_id) <= CORRELATION_ID_MOST:
             return Rejected(f"not sent: correlation id {command.order_id!r} is not 1 to {CORRELATION_ID_MOST} long")
-        body = {
+        body: Row = {
             "dhanClientId": self._rest.client_id,
             "correlationId": command.order_id,
             "transactionType": command.side.name,
@@ -71,7 +71,7 @@ class DhanBroker:
         """PUT /orders/{id} with the whole order; the quantity is its new total."""
         if not command.broker_id:
             return Rejected(f"not sent: the broker's id of order {command.order_id} is not known")
-        body = {
+        body: Row = {
             "dhanClientId": self._rest.client_id,
             "orderId": command.broker_id,
             "orderType": ORDER_TYPE[command.kind],

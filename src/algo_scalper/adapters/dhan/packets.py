@@ -463,5 +463,3 @@ def encode_heartbeat() -> bytes:
 def encode_disconnect(reason: int) -> bytes:
     """A 10-byte disconnect packet; ``reason`` is one of `DISCONNECT_REASONS`."""
     return _DISCONNECT.pack(Code.DISCONNECT, 10, 0, 0, reason)
-
-

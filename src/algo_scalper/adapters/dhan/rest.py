@@ -12,7 +12,7 @@ import contextvars
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
@@ -101,7 +101,10 @@ class _Connector(aiohttp.TCPConnector):
     """aiohttp's pool, telling each request's passage which connection it got."""
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[aiohttp.tracing.Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> aiohttp.connector.Connection:
         passage = _PASSAGE.get()
         passage.may_take()
@@ -179,9 +182,7 @@ class DhanRest:
             raise DhanRefused(what, Failure(FailureKind.OTHER, reply.status, "", f"not JSON: {excerpt!r}"))
         return reply.body
 
-    async def download(
-        self, url: str, take: Callable[[bytes], None], *, timeout_ns: int = DOWNLOAD_TIMEOUT_NS
-    ) -> None:
+    async def download(self, url: str, take: Callable[[bytes], None], *, timeout_ns: int = DOWNLOAD_TIMEOUT_NS) -> None:
         """Stream a file, following redirects and sending no credentials; ``take`` gets it chunk by chunk.
 
         Raises `BrokerUnreachable` when it does not come whole, `DhanRefused` for an HTTP status of 400 and above.
@@ -191,7 +192,7 @@ class DhanRest:
         await self._finish(fetching, passage, f"GET {url}", timeout_ns)
         fetching.result()
 
-    async def _finish(self, sending: asyncio.Future[object], passage: _Passage, what: str, timeout_ns: int) -> None:
+    async def _finish(self, sending: asyncio.Future[Any], passage: _Passage, what: str, timeout_ns: int) -> None:
         """Wait for a request in flight; raises what its failing means, with its connection closed."""
         try:
             in_time = await done_by(self._clock, self._clock.now_ns() + timeout_ns, sending)
@@ -208,9 +209,7 @@ class DhanRest:
             lost = AnswerLost if passage.taken else NotSent
             raise lost(self._settings.masked(f"{what}: {type(fault).__name__}: {fault}")) from None
 
-    async def _send(
-        self, passage: _Passage, method: str, path: str, body: object, headers: dict[str, str]
-    ) -> Reply:
+    async def _send(self, passage: _Passage, method: str, path: str, body: object, headers: dict[str, str]) -> Reply:
         _PASSAGE.set(passage)
         data = None
         if body is not None:
@@ -243,7 +242,7 @@ class DhanRest:
         return self._session
 
 
-async def _drop(sending: asyncio.Future[object], passage: _Passage) -> None:
+async def _drop(sending: asyncio.Future[Any], passage: _Passage) -> None:
     """Give a request up: cut its connection, then wait until nothing of it runs."""
     await passage.sever()
     sending.cancel()

@@ -105,6 +105,8 @@ def _order(
     if not text(pick(row, broker_id)):
         raise DataError(f"{where}: no {broker_id}")
     quantity = whole(pick(row, "quantity"), f"{where} quantity")
+    if quantity <= 0:
+        raise DataError(f"{where}: no quantity")
     stands = _word(STATUS, pick(row, status), f"{where} status")
     filled = _filled(row, quantity, stands, where)
     if stands is BrokerStatus.TRADED and filled < quantity:

@@ -34,7 +34,5 @@ class DhanSettings:
 
     def feed_address(self) -> str:
         """The feed's URL with its credentials. Only for connecting: never log it."""
-        query = urlencode(
-            {"version": "2", "token": self.access_token, "clientId": self.client_id, "authType": "2"}
-        )
+        query = urlencode({"version": "2", "token": self.access_token, "clientId": self.client_id, "authType": "2"})
         return f"{self.feed_url}{'&' if '?' in self.feed_url else '?'}{query}"

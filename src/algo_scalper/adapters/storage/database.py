@@ -115,7 +115,9 @@ def postgres_database(url: str, part: Part, *, mark: Mark = no_mark) -> Database
             connect_args={"connect_timeout": 5, "tcp_user_timeout": 5_000},
         )
     except ModuleNotFoundError:
-        raise ConfigError("DATABASE_URL names PostgreSQL, but its driver is missing: install algo-scalper[postgres]") from None
+        raise ConfigError(
+            "DATABASE_URL names PostgreSQL, but its driver is missing: install algo-scalper[postgres]"
+        ) from None
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -137,4 +139,6 @@ def postgres_url(url: str) -> sa.URL:
         raise ConfigError(f"DATABASE_URL cannot be read; {remedy}, or unset it to use files") from None
     if parsed.drivername not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise ConfigError(f"DATABASE_URL: {parsed.drivername} is not supported; {remedy}, or unset it to use files")
+    if not parsed.database:
+        raise ConfigError(f"DATABASE_URL names no database; {remedy}, or unset it to use files")
     return parsed.set(drivername="postgresql+psycopg")

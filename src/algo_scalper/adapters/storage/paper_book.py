@@ -70,7 +70,7 @@ class PaperBook:
         return rows, meta
 
     def save(self, rows: Mapping[str, bytes], meta: bytes) -> None:
-        """Add or overwrite these rows and the meta, durably and all at once. Other rows stay. No row's name is empty."""
+        """Add or overwrite these rows and the meta, durably and all at once. Other rows stay. Names are not empty."""
         if _META in rows:
             raise ValueError("a row of the paper book has an empty name; that name is the meta's")
         changed = [(*self._of, name, content) for name, content in (*rows.items(), (_META, meta))]
@@ -97,7 +97,9 @@ class PaperBook:
         try:
             yield
         except OSError as error:
-            raise StoreError(f"paper book {self.path}: {doing} failed ({error.strerror}); name another place") from error
+            raise StoreError(
+                f"paper book {self.path}: {doing} failed ({error.strerror}); name another place"
+            ) from error
         except sqlite3.Error as error:
             raise StoreError(
                 f"paper book {self.path}: {doing} failed ({error}); free its disk if it is full; if the file is "

@@ -116,7 +116,7 @@ class ReferenceStore:
         with self._database.write("noting a job") as connection:
             ended = sa.update(job_runs).where(job_runs.c.number == number)
             if connection.execute(ended.values(ended_ns=at_ns, failure=failure)).rowcount != 1:
-                raise StoreError(f"{self._database.where}: there is no job run {number}; take its number from its start")
+                raise StoreError(f"{self._database.where}: there is no job run {number}; start it first")
 
     def last_run(self, job: str) -> JobRun | None:
         """The job's newest run."""

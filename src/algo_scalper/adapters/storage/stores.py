@@ -9,7 +9,7 @@ from algo_scalper.adapters.storage.database import Database, Part, postgres_data
 from algo_scalper.adapters.storage.reference import DecisionLog, ReferenceStore
 from algo_scalper.adapters.storage.revisions import bring_to_head, check_whole
 from algo_scalper.adapters.storage.trading import TradingStore
-from algo_scalper.domain.errors import StoreError, AlgoScalperError
+from algo_scalper.domain.errors import AlgoScalperError, StoreError
 
 
 class Stores:

@@ -290,7 +290,8 @@ candles = Table(
     _count("low_paise"),
     _count("close_paise"),
     CheckConstraint(
-        "low_paise <= open_paise AND low_paise <= close_paise AND high_paise >= open_paise AND high_paise >= close_paise",
+        "low_paise <= open_paise AND low_paise <= close_paise "
+        "AND high_paise >= open_paise AND high_paise >= close_paise",
         name="inside_high_and_low",
     ),
 )

@@ -1,4 +1,4 @@
-"""The trading store of one account: what we intended, what came of it, and what stands. Every call is one transaction."""
+"""The trading store of one account: what we intended, what came of it, what stands. Every call is one transaction."""
 
 from __future__ import annotations
 

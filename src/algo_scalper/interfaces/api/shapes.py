@@ -12,10 +12,12 @@ from algo_scalper.domain.units import clock_text, ist_second, parse_clock_s, rup
 from algo_scalper.runtime.publish import DecisionLine
 
 DEFAULT_LIMIT = 500
+_FIRST_MOMENT_NS = 10**17
+"""Less is a span of time, not a moment: this is 1973."""
 
 
 def readable(value: object) -> Any:
-    """Builtins of a struct; every ``x_paise`` gains ``x_rupees``, every ``x_ns`` an ``x_ist`` (empty for 0)."""
+    """Builtins of a struct; every ``x_paise`` gains ``x_rupees``, every moment ``x_ns`` an ``x_ist`` (empty for 0)."""
     return _with_text(msgspec.to_builtins(value))
 
 
@@ -28,7 +30,7 @@ def _with_text(value: Any) -> Any:
                 shown["charges_rupees"] = {line: rupees_text(paise) for line, paise in item.items()}
             elif isinstance(item, int) and name.endswith("_paise"):
                 shown[f"{name.removesuffix('_paise')}_rupees"] = rupees_text(item)
-            elif isinstance(item, int) and name.endswith("_ns"):
+            elif isinstance(item, int) and name.endswith("_ns") and (item == 0 or item > _FIRST_MOMENT_NS):
                 shown[f"{name.removesuffix('_ns')}_ist"] = clock_text(item) if item else ""
         return shown
     if isinstance(value, list | tuple):

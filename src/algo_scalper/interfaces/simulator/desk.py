@@ -69,6 +69,11 @@ class Desk:
         """Last price; 0 for an instrument nobody lists."""
         return self.day_print(key).quote.tick.ltp_paise if key in self.known else 0
 
+    def top_quantities(self, key: int, at_ns: int) -> tuple[int, int]:
+        """Quantities at the best bid and ask; 0 for an empty side."""
+        quote = self.world.market.quote(key, at_ns)
+        return quote.bids[0][1] if quote.bids else 0, quote.asks[0][1] if quote.asks else 0
+
     def candles_today(self, key: int) -> tuple[Candle, ...]:
         """Closed one-minute candles of an index since today's open."""
         today = self.day

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from enum import Enum
+from functools import partial
 
 import msgspec
 
@@ -348,9 +349,8 @@ def _chain(desk: Desk, call: Call, _: str) -> Reply | Asked:
         return data_error(400, 811, "Invalid Expiry Date")
 
     def shape(chain: OptionChain) -> Reply:
-        return data_success(
-            data_rows.chain_data(chain, desk.contracts, desk.world.previous_close_paise, desk.top_quantities)
-        )
+        tops = partial(desk.top_quantities, at_ns=chain.at_ns)
+        return data_success(data_rows.chain_data(chain, desk.contracts, desk.world.previous_close_paise, tops))
 
     return ChainAsked(underlying, expiry, shape)
 

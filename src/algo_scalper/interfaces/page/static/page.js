@@ -60,7 +60,7 @@ function el(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (name === "text") node.textContent = value;
     else if (name === "onclick") node.addEventListener("click", value);
-    else if (value !== false && value !== "") node.setAttribute(name, value === true ? "" : value);
+    else if (value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null));
   return node;
@@ -214,25 +214,37 @@ function renderPositions(view) {
   put("position-state", view.positions.map((p) => words(p.state)).join(", "));
   const box = byId("positions");
   if (!view.positions.length) {
-    fill(box, ["none", view.indices.map((i) => [i.name, i.role, i.last_reason])], () => [
+    const refused = refusalCounts();
+    fill(box, ["none", refused, view.indices.map((i) => [i.name, i.role, i.last_reason])], () => [
       el("p", { class: "empty", text: "No open position." }),
-      ...view.indices.flatMap((index) => [
-        el("div", { class: "held" }, el("h3", { text: index.name }),
-          el("p", { class: "quiet" }, `${index.role === "trade" ? "trades" : "watched only"}. ${index.last_reason || "Nothing decided yet."}`)),
-      ]),
+      ...view.indices.map((index) => el("div", { class: "held" },
+        el("h3", {}, index.name, el("small", { text: index.role === "trade" ? "traded" : "watched only" })),
+        el("p", { class: "quiet", text: index.last_reason || "Nothing decided yet." }))),
+      refused.length ? el("div", { class: "held" }, el("h3", { text: "Why not, today" }), el("dl", { class: "pairs" }, ...pairs(refused))) : "",
     ]);
     return;
   }
-  fill(box, view.positions.map((p) => [p, Math.floor(view.at_ns / 1e9), age(p.price_ns)]), () => view.positions.map((p) => positionCard(view, p)));
+  // What can be pressed is made once: a button replaced between press and release would lose the click.
+  fill(box, view.positions.map((p) => p.id), () => view.positions.map((p) => el("div", { class: "held" },
+    el("div", { class: "held-body" }), el("div", { class: "buttons" },
+      el("button", { type: "button", class: "danger", onclick: () => askClose(p.id) }, "Close this position…")))));
+  view.positions.forEach((p, i) => fill(box.children[i].firstChild, [p, Math.floor(view.at_ns / 1e9)], () => positionFacts(view, p)));
 }
 
-function positionCard(view, p) {
+// How often each reason kept us out, over every index, the commonest first.
+function refusalCounts() {
+  const counts = {};
+  for (const { count, decision: d } of state.decisions.values()) if (d.kind === "refusal") counts[d.reason] = (counts[d.reason] ?? 0) + count;
+  return Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 6).map(([reason, count]) => [words(reason), `×${count}`]);
+}
+
+function positionFacts(view, p) {
   const floor = view.orders.find((order) => order.id === p.floor_order_id);
   const slip = p.average_paise - p.signal_paise;
   const from = (paise) => (p.average_paise && paise ? `${percent(Math.round((paise - p.average_paise) / p.average_paise * 10000))} of fill` : "");
   const left = p.time_stop_ns ? Math.max(0, p.time_stop_ns - view.at_ns) : 0;
   const opening = !p.held && p.state === "OPENING";
-  return el("div", { class: "held" },
+  return [
     el("h3", { text: `${p.contract} ${side(p.direction)}` }),
     el("p", { class: "big" }, el("span", { class: tone(p.exit_now_net_paise), text: opening ? "opening" : `Rs ${signed(p.exit_now_net_paise)}` }),
       el("small", { text: opening ? "the entry is working, nothing is held yet" : "net, if I exit now" })),
@@ -249,13 +261,13 @@ function positionCard(view, p) {
       ["Emergency", rupees(p.emergency_paise), from(p.emergency_paise)],
       ["Target", rupees(p.target_paise), from(p.target_paise)],
       ["Next trail step", p.next_trail_paise ? `at bid ${rupees(p.next_trail_paise)}` : "none left", p.next_trail_paise ? from(p.next_trail_paise) : ""],
-      ["Floor at broker", p.floor_order_id ? `${words(p.floor_state)}, trigger ${rupees(p.floor_trigger_paise)}` : "NOT RESTING",
-        p.floor_order_id ? `${p.floor_quantity}, ${p.floor_broker_id || p.floor_order_id}${floor ? `, ${age(floor.created_ns).replace(" ago", " old")}` : ""}` : "", p.floor_order_id || opening ? "" : "bad"],
+      ["Floor at broker", p.floor_order_id ? `${p.floor_quantity} ${words(p.floor_state)}, trigger ${rupees(p.floor_trigger_paise)}` : "NOT RESTING",
+        p.floor_order_id ? `${p.floor_broker_id || p.floor_order_id}${floor ? `, ${age(floor.created_ns).replace(" ago", " old")}` : ""}` : "", p.floor_order_id || opening ? "" : "bad"],
       ["Time stop", p.time_stop_ns ? `in ${span(left)}` : "none", p.time_stop_ns ? `at ${hourMinute(p.time_stop_ns)}` : ""],
       ["Opened", clock(p.opened_ns), span(view.at_ns - p.opened_ns)],
     ])),
     el("p", { class: "why quiet", text: p.why }),
-    el("div", { class: "buttons" }, el("button", { type: "button", class: "danger", onclick: () => askClose(p) }, "Close this position…")));
+  ].filter(Boolean);
 }
 
 function ladder(p) {
@@ -456,10 +468,15 @@ function renderChart(view) {
 }
 
 function renderTabs(view) {
-  const rows = view.indices.map((i) => [i.name, rupees(i.ltp_paise), percent(i.change_bps, 2), tone(i.change_bps), i.name === state.index]);
-  fill(byId("indices"), rows, () => rows.map(([name, price, change, tones, pressed]) => el("button",
-    { type: "button", "aria-pressed": String(pressed), onclick: () => { state.index = name; chart.loaded = ""; state.follow = true; render(); } },
-    el("b", { text: name }), el("small", {}, `${price} `, el("span", { class: tones, text: change })))));
+  const box = byId("indices");
+  fill(box, view.indices.map((index) => index.name), () => view.indices.map(({ name }) => el("button",
+    { type: "button", onclick: () => { state.index = name; chart.loaded = ""; state.follow = true; render(); } }, el("b", { text: name }), el("small"))));
+  view.indices.forEach((index, i) => {
+    const button = box.children[i];
+    button.setAttribute("aria-pressed", String(index.name === state.index));
+    const [price, change] = [rupees(index.ltp_paise), percent(index.change_bps, 2)];
+    fill(button.lastChild, [price, change], () => [`${price} `, el("span", { class: tone(index.change_bps), text: change })]);
+  });
   fill(byId("of-index"), view.indices.map((i) => i.name), () => [el("option", { value: "", text: "every index" }), ...view.indices.map((i) => el("option", { value: i.name, text: i.name }))]);
 }
 
@@ -471,7 +488,7 @@ function showSpan(view) {
 }
 
 function renderMarkers(view, name) {
-  const [into, out] = [chart.css("--blue"), chart.css("--amber-line")];
+  const [into, out] = [chart.css("--blue"), chart.css("--exit")];
   const entry = (t, price) => ({ time: chartTime(t.opened_ns), position: t.direction > 0 ? "belowBar" : "aboveBar", shape: t.direction > 0 ? "arrowUp" : "arrowDown", color: into, text: rupees(price) });
   const marks = [];
   for (const t of state.trades.values()) if (t.index === name) marks.push(entry(t, t.entry_paise),
@@ -507,8 +524,11 @@ function ask(title, text, yes, typed, act) {
   dialog.showModal();
 }
 
-const askClose = (p) => ask(`Close ${p.contract}?`, `Sells ${p.held} at the market's bid now. Net after all charges about Rs ${signed(p.exit_now_net_paise)}.`, "Close it", false,
+function askClose(id) {
+  const p = state.view.positions.find((position) => position.id === id);
+  if (p) ask(`Close ${p.contract}?`, `Sells ${p.held} at the market's bid now. Net after all charges about Rs ${signed(p.exit_now_net_paise)}.`, "Close it", false,
   () => say(`/api/close/${encodeURIComponent(p.id)}`, null, `Close of ${p.contract} sent.`));
+}
 
 byId("halt").onclick = () => (state.view?.halted ? say("/api/resume", null, "Resume sent: entries are taken again.") : say("/api/halt", null, "Halt sent: no new entries; exits go on."));
 byId("kill").onclick = () => ask("Kill: close everything of ours?", "Halts for the day, cancels our orders and sells every position of ours. Positions and orders that are not ours stay.", "Kill", true,

@@ -22,7 +22,8 @@ def upgrade() -> None:
         sa.Column("low_paise", sa.BigInteger(), nullable=False),
         sa.Column("close_paise", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "low_paise <= open_paise AND low_paise <= close_paise AND high_paise >= open_paise AND high_paise >= close_paise",
+            "low_paise <= open_paise AND low_paise <= close_paise "
+            "AND high_paise >= open_paise AND high_paise >= close_paise",
             name="inside_high_and_low",
         ),
         sa.PrimaryKeyConstraint("key", "start_ns"),
@@ -44,7 +45,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_index("decisions_by_time", "decisions", ["account", "at_ns"], unique=False)
-
     op.create_table(
         "job_runs",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -55,7 +55,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_index("job_runs_by_job", "job_runs", ["job", "started_ns"], unique=False)
-
     op.create_table(
         "signals",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -73,13 +72,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them and all they hold."""
-    op.drop_index("signals_by_time", table_name="signals")
-
     op.drop_table("signals")
-    op.drop_index("job_runs_by_job", table_name="job_runs")
-
     op.drop_table("job_runs")
-    op.drop_index("decisions_by_time", table_name="decisions")
-
     op.drop_table("decisions")
     op.drop_table("candles")

@@ -24,7 +24,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_index("audit_log_by_time", "audit_log", ["account", "at_ns"], unique=False)
-
     op.create_table(
         "day_ledger",
         sa.Column("account", sa.Text(), nullable=False),
@@ -58,7 +57,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("lifted_ns IS NULL"),
         postgresql_where=sa.text("lifted_ns IS NULL"),
     )
-
     op.create_table(
         "intents",
         sa.Column("account", sa.Text(), nullable=False),
@@ -77,7 +75,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("request = 'place'"),
         postgresql_where=sa.text("request = 'place'"),
     )
-
     op.create_table(
         "orders",
         sa.Column("account", sa.Text(), nullable=False),
@@ -98,7 +95,8 @@ def upgrade() -> None:
         sa.Column("created_ns", sa.BigInteger(), nullable=False),
         sa.Column("record", sa.LargeBinary(), nullable=False),
         sa.CheckConstraint(
-            "state IN ('INTENDED', 'TRANSIT', 'PENDING', 'PART_TRADED', 'UNKNOWN', 'TRADED', 'CANCELLED', 'REJECTED', 'EXPIRED', 'DROPPED', 'ABSENT')",
+            "state IN ('INTENDED', 'TRANSIT', 'PENDING', 'PART_TRADED', 'UNKNOWN', 'TRADED', 'CANCELLED', 'REJECTED', "
+            "'EXPIRED', 'DROPPED', 'ABSENT')",
             name="state_known",
         ),
         sa.CheckConstraint("filled_quantity >= 0 AND filled_quantity <= quantity", name="filled_within_quantity"),
@@ -119,7 +117,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("broker_id <> ''"),
     )
     op.create_index("orders_by_day", "orders", ["account", "day"], unique=False)
-
     op.create_table(
         "positions",
         sa.Column("account", sa.Text(), nullable=False),
@@ -158,7 +155,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("state <> 'CLOSED'"),
         postgresql_where=sa.text("state <> 'CLOSED'"),
     )
-
     op.create_table(
         "sessions",
         sa.Column("account", sa.Text(), nullable=False),
@@ -204,47 +200,13 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them and all they hold."""
-    op.drop_index("fills_by_day", table_name="fills")
-
     op.drop_table("fills")
     op.drop_table("soft_state")
     op.drop_table("settings")
     op.drop_table("sessions")
-    op.drop_index(
-        "positions_one_open_a_contract",
-        table_name="positions",
-        sqlite_where=sa.text("state <> 'CLOSED'"),
-        postgresql_where=sa.text("state <> 'CLOSED'"),
-    )
-    op.drop_index("positions_by_closed_day", table_name="positions")
-
     op.drop_table("positions")
-    op.drop_index("orders_by_day", table_name="orders")
-    op.drop_index(
-        "orders_broker_id",
-        table_name="orders",
-        sqlite_where=sa.text("broker_id <> ''"),
-        postgresql_where=sa.text("broker_id <> ''"),
-    )
-
     op.drop_table("orders")
-    op.drop_index(
-        "intents_placed_once",
-        table_name="intents",
-        sqlite_where=sa.text("request = 'place'"),
-        postgresql_where=sa.text("request = 'place'"),
-    )
-
     op.drop_table("intents")
-    op.drop_index(
-        "halts_one_standing",
-        table_name="halts",
-        sqlite_where=sa.text("lifted_ns IS NULL"),
-        postgresql_where=sa.text("lifted_ns IS NULL"),
-    )
-
     op.drop_table("halts")
     op.drop_table("day_ledger")
-    op.drop_index("audit_log_by_time", table_name="audit_log")
-
     op.drop_table("audit_log")

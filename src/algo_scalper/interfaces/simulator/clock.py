@@ -1,0 +1,161 @@
+"""The simulator's two ways of passing time.
+
+*Paced*: virtual time follows a real clock at a rate, for people to watch. *Stepped*: virtual time stands still until
+the attached engine says it is ready, then moves to the next instant at which anything happens; nothing depends on how
+fast either process runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from algo_scalper.domain.ports import Clock
+from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.interfaces.simulator.outbox import Outbox
+from algo_scalper.interfaces.simulator.venue import LOST, Exchange, Venue
+from algo_scalper.runtime.clock import first_of, settle
+
+STEPS_AT_ONCE = 40
+"""Steps made before other tasks get their turn."""
+MOST_BEHIND_NS = NS_PER_SECOND // 2
+"""Real time the market may lag before its clock slips instead of chasing."""
+
+
+class PacedTime:
+    """Virtual time at ``rate`` times the clock's, from the first connection on."""
+
+    def __init__(self, venue: Venue, clock: Clock, rate: float) -> None:
+        self._venue = venue
+        self._clock = clock
+        self._rate = rate
+        self._anchor_real_ns = 0
+        self._anchor_ns = venue.world.now_ns
+        self._wake = asyncio.Event()
+        self.slipped_ns = 0
+        """Virtual time given up because the machine was too slow for the rate."""
+        venue.on_schedule = self._wake.set
+
+    def begin(self) -> None:
+        """Somebody is here: time starts, if it has not."""
+        if not self._venue.time_runs:
+            self._venue.time_runs = True
+            self._anchor_real_ns = self._clock.now_ns()
+            self._anchor_ns = self._venue.world.now_ns
+            self._wake.set()
+
+    def now_ns(self) -> int:
+        """Virtual time by the clock; the world may still be on its way there."""
+        if not self._venue.time_runs:
+            return self._anchor_ns
+        return self._anchor_ns + round((self._clock.now_ns() - self._anchor_real_ns) * self._rate)
+
+    def catch_up(self) -> bool:
+        """Bring the world to now, so that what comes in is stamped with the right time; False if it is not there yet."""
+        if not self._venue.time_runs:
+            return True
+        now_ns = self.now_ns()
+        if self._venue.run_until(now_ns, STEPS_AT_ONCE):
+            return True
+        behind_ns = now_ns - self._venue.world.now_ns
+        if behind_ns > MOST_BEHIND_NS * self._rate:
+            self.slipped_ns += behind_ns
+            self._anchor_ns -= behind_ns
+        return False
+
+    async def run(self) -> None:
+        """Keep the world at now, for ever."""
+        while True:
+            self._wake.clear()
+            if not self.catch_up():
+                await settle(1)
+                continue
+            next_ns = self._venue.next_ns() if self._venue.time_runs else None
+            if next_ns is None:
+                await self._wake.wait()
+            else:
+                await self._sleep_to(next_ns)
+
+    async def _sleep_to(self, virtual_ns: int) -> None:
+        """Until the clock reaches ``virtual_ns``, or something earlier becomes due."""
+        real_ns = self._anchor_real_ns - round((self._anchor_ns - virtual_ns) / self._rate)
+        await first_of(self._clock.sleep_until(real_ns), self._wake.wait())
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """The engine has handled everything and waits: what it has sent so far, and when its next timer is due."""
+
+    requests: int = 0
+    feed: int = 0
+    orders: int = 0
+    next_wake_ns: int | None = None
+
+
+class SteppedTime:
+    """Virtual time that moves only between two words of the attached engine."""
+
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+        self._engine: Outbox | None = None
+        self._ready: Ready | None = None
+        self._pending: dict[int, Exchange] = {}
+
+    @property
+    def attached(self) -> bool:
+        """Does an engine drive time now?"""
+        return self._engine is not None
+
+    def attach(self, outbox: Outbox, downtime_ns: int) -> None:
+        """An engine takes over; first the world goes on for its ``downtime_ns`` with nobody listening."""
+        until_ns = self._venue.world.now_ns + downtime_ns
+        while not self._venue.run_until(until_ns, STEPS_AT_ONCE):
+            pass
+        self._venue.attached()
+        self._venue.time_runs = True
+        self._engine = outbox
+        self._ready = None
+
+    def detach(self, outbox: Outbox) -> None:
+        """The engine's clock socket is closed: time stands still, what was owed to it is dropped."""
+        if self._engine is not outbox:
+            return
+        self._engine = None
+        self._ready = None
+        self._venue.time_runs = False
+        self._venue.detached()
+        pending, self._pending = self._pending, {}
+        for exchange in pending.values():
+            exchange.written.set_result(LOST)
+
+    def take(self, exchange: Exchange) -> None:
+        """A request of the attached engine: it is sent when the engine is ready, in the order of its number."""
+        exchange.engine = self._venue.engine
+        self._pending[exchange.sequence] = exchange
+        self._venue.counters.requests += 1
+        self.progress()
+
+    def ready(self, ready: Ready) -> None:
+        """The engine's word."""
+        self._ready = ready
+        self.progress()
+
+    def progress(self) -> None:
+        """Step, if the engine is ready and everything it sent has arrived."""
+        ready, engine, counters = self._ready, self._engine, self._venue.counters
+        if ready is None or engine is None:
+            return
+        arrived = (counters.requests, counters.feed_in, counters.orders_in)
+        if arrived[0] < ready.requests or arrived[1] < ready.feed or arrived[2] < ready.orders:
+            return
+        self._ready = None
+        for sequence in sorted(self._pending):
+            self._venue.take(self._pending.pop(sequence))
+        instants = [at_ns for at_ns in (self._venue.next_ns(), ready.next_wake_ns) if at_ns is not None]
+        if not instants:
+            engine.put(msgspec.json.encode({"end": {"at_ns": self._venue.world.now_ns}}).decode())
+            return
+        at_ns = max(min(instants), self._venue.world.now_ns)
+        answers = self._venue.step(at_ns)
+        told = {"at_ns": at_ns, "feed": counters.feed_out, "orders": counters.orders_out, "answers": answers}
+        engine.put(msgspec.json.encode({"step": told}).decode())

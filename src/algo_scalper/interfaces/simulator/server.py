@@ -1,0 +1,448 @@
+"""The simulator's one port: DhanHQ's REST under ``/v2``, its two WebSockets, and our own ``/sim`` paths.
+
+Bound to 127.0.0.1 only. Whatever comes in, the answer is the real server's where one is known, else a documented one;
+a fault of our own is one line in the log and a 500 for the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from aiohttp import WSMsgType, web
+
+from algo_scalper.domain.errors import ConfigError
+from algo_scalper.domain.ports import Clock
+from algo_scalper.domain.units import NS_PER_SECOND, clock_text
+from algo_scalper.interfaces.simulator.clock import PacedTime, Ready, SteppedTime
+from algo_scalper.interfaces.simulator.desk import SIMULATED, Desk
+from algo_scalper.interfaces.simulator.endpoints import Call
+from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal, TokenState
+from algo_scalper.interfaces.simulator.outbox import End, Outbox
+from algo_scalper.interfaces.simulator.register import Register
+from algo_scalper.interfaces.simulator.replies import Reply, bad_input, internal_error, not_found, success
+from algo_scalper.interfaces.simulator.state import StateFile
+from algo_scalper.interfaces.simulator.venue import TOKEN_EXPIRED, Exchange, Lost, OrderSession, Venue
+from algo_scalper.simulation.world import World
+
+HOST = "127.0.0.1"
+PING_EVERY_NS = 10 * NS_PER_SECOND
+PONG_WITHIN_NS = 40 * NS_PER_SECOND
+AUTHENTICATION_FAILED = 808
+INVALID_REQUEST = 814
+LOGIN_CODE = 42
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class SimulatorConfig(msgspec.Struct, frozen=True):
+    """How a simulator is served. ``port`` 0 takes any free one; ``rate`` is virtual seconds per real second."""
+
+    port: int = 8787
+    rate: float = 1.0
+    stepped: bool = False
+    limited: bool = True
+    """Are Dhan's rate limits enforced?"""
+    state: Path | None = None
+    """Where the account's books are kept over a restart; None keeps them in memory."""
+    client_id: str = SIMULATED
+    token: str = SIMULATED
+
+
+class _Attach(msgspec.Struct, frozen=True):
+    stepped: bool = False
+    downtime_ns: int = 0
+
+
+class _ClockWord(msgspec.Struct, frozen=True):
+    attach: _Attach | None = None
+    now: bool = False
+    ready: Ready | None = None
+
+
+class _LoginRequest(msgspec.Struct, frozen=True):
+    MsgCode: int = 0
+    ClientId: str = ""
+    Token: str = ""
+
+
+class _Login(msgspec.Struct, frozen=True):
+    LoginReq: _LoginRequest = _LoginRequest()
+    UserType: str = ""
+
+
+class SimulatorServer:
+    """DhanHQ v2 over one `World`. ``start`` and ``stop`` work inside a running loop; ``port`` is known once started."""
+
+    def __init__(self, world: World, config: SimulatorConfig, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._state = StateFile(config.state) if config.state is not None else None
+        register = Register() if self._state is None else self._state.load(world, clock.now_ns(), self._elapsed_rate)
+        self.venue = Venue(Desk(world, register, config.client_id, config.token), limited=config.limited)
+        if self._state is not None:
+            state = self._state
+            self.venue.on_change = lambda: state.save(world, register, clock.now_ns())
+        self.stepped = SteppedTime(self.venue) if config.stepped else None
+        self.paced = None if config.stepped else PacedTime(self.venue, clock, config.rate)
+        self.port = 0
+        self.stopped = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._pacing: asyncio.Task[None] | None = None
+
+    @property
+    def _elapsed_rate(self) -> float:
+        """How fast the market went on while this simulator was down: not at all in stepped time."""
+        return 0.0 if self._config.stepped else self._config.rate
+
+    async def start(self) -> None:
+        """Bind and serve. Raises `ConfigError` when the port is taken."""
+        app = web.Application(middlewares=[_guard])
+        app.router.add_get("/sim/status", self._status)
+        app.router.add_post("/sim/faults", self._faults)
+        app.router.add_post("/sim/shutdown", self._shutdown)
+        app.router.add_get("/sim/clock", self._clock_socket)
+        app.router.add_route("*", "/{path:.*}", self._any)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, HOST, self._config.port).start()
+        except OSError as taken:
+            await self._runner.cleanup()
+            if taken.errno != errno.EADDRINUSE:
+                raise
+            message = f"port {self._config.port} is in use on {HOST}; stop what uses it, or choose another with --port"
+            raise ConfigError(message) from None
+        self.port = self._runner.addresses[0][1]
+        if self.paced is not None:
+            self._pacing = asyncio.create_task(self.paced.run())
+
+    async def stop(self) -> None:
+        """Close every connection and the port."""
+        self.stopped.set()
+        if self._pacing is not None:
+            self._pacing.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pacing
+        for feed in self.venue.feeds:
+            feed.outbox.end(End.CLOSE)
+        for orders in self.venue.order_sockets:
+            orders.outbox.end(End.CLOSE)
+        self.venue.on_change()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # HTTP
+
+    async def _any(self, request: web.Request) -> web.StreamResponse:
+        """A Dhan path, or a WebSocket on one of Dhan's socket paths."""
+        upgrades = request.headers.get("Upgrade", "").lower() == "websocket"
+        if upgrades and request.path in ("/", "/feed"):
+            return await self._feed_socket(request)
+        if upgrades and request.path == "/order-updates":
+            return await self._order_socket(request)
+        path = request.path.rstrip("/")
+        call = Call(
+            method=request.method,
+            path=path.removeprefix("/v2"),
+            is_v2=path.startswith("/v2"),
+            token=request.headers.get("access-token", ""),
+            client_id=request.headers.get("client-id", ""),
+            body=await request.read(),
+        )
+        exchange = Exchange(call, asyncio.get_running_loop().create_future())
+        sequence = request.headers.get("X-Sim-Seq", "")
+        if self.stepped is not None and self.stepped.attached and sequence.isdigit():
+            exchange.sequence = int(sequence)
+            self.stepped.take(exchange)
+        else:
+            if self.paced is not None:
+                if call.method != "GET" and call.path.startswith("/orders"):
+                    self.paced.begin()
+                self.paced.catch_up()
+            self.venue.take(exchange)
+        written = await exchange.written
+        if isinstance(written, Lost):
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response()
+        return _response(written)
+
+    # Market feed
+
+    async def _feed_socket(self, request: web.Request) -> web.StreamResponse:
+        await self.venue.thawed()
+        refusal = self.venue.faults.refuse_feeds
+        if refusal is FeedRefusal.TOO_MANY_REQUESTS:
+            return web.Response(status=429, text="Client ID is blocked")
+        if refusal is FeedRefusal.RESET:
+            if request.transport is not None:
+                request.transport.close()
+            return web.Response()
+        socket = web.WebSocketResponse(autoping=False, compress=False)
+        await socket.prepare(request)
+        self._begin()
+        session = self.venue.open_feed()
+        query = request.query
+        if refusal is FeedRefusal.DISCONNECT or not self.venue.admits(query.get("token", ""), query.get("clientId", "")):
+            dead = self.venue.faults.token is TokenState.DEAD
+            session.disconnect(TOKEN_EXPIRED if dead else AUTHENTICATION_FAILED)
+        elif query.get("version") != "2" or query.get("authType") != "2":
+            session.disconnect(INVALID_REQUEST)
+
+        def text(data: str) -> None:
+            if not session.outbox.ended:
+                self._catch_up()
+                self.venue.feed_text(session, data)
+                self._progress()
+
+        try:
+            await self._converse(request, socket, session.outbox, text)
+        finally:
+            self.venue.close_feed(session)
+        return socket
+
+    # Order updates
+
+    async def _order_socket(self, request: web.Request) -> web.StreamResponse:
+        await self.venue.thawed()
+        socket = web.WebSocketResponse(autoping=False, compress=False)
+        await socket.prepare(request)
+        self._begin()
+        session = OrderSession()
+        self.venue.order_sockets.append(session)
+
+        def text(data: str) -> None:
+            self.venue.counters.orders_in += 1
+            if not session.logged_in and not session.outbox.ended:
+                self.venue.order_login(session, self._logs_in(data))
+            self._progress()
+
+        try:
+            await self._converse(request, socket, session.outbox, text)
+        finally:
+            if session in self.venue.order_sockets:
+                self.venue.order_sockets.remove(session)
+        return socket
+
+    def _logs_in(self, data: str) -> bool:
+        try:
+            login = msgspec.json.decode(data, type=_Login)
+        except msgspec.DecodeError:
+            return False
+        request = login.LoginReq
+        return request.MsgCode == LOGIN_CODE and self.venue.admits(request.Token, request.ClientId)
+
+    # Time
+
+    async def _clock_socket(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(autoping=False, compress=False)
+        await socket.prepare(request)
+        outbox = Outbox()
+
+        def text(data: str) -> None:
+            try:
+                word = msgspec.json.decode(data, type=_ClockWord)
+            except msgspec.DecodeError as torn:
+                outbox.put(_json({"error": f"not a word of this socket: {torn}"}))
+                return
+            self._clock_word(outbox, word)
+
+        try:
+            await self._converse(request, socket, outbox, text)
+        finally:
+            if self.stepped is not None:
+                self.stepped.detach(outbox)
+        return socket
+
+    def _clock_word(self, outbox: Outbox, word: _ClockWord) -> None:
+        if word.attach is not None:
+            self._begin()
+            if self.stepped is not None and word.attach.stepped:
+                if self.stepped.attached:
+                    outbox.put(_json({"error": "another engine is attached"}))
+                    outbox.end(End.CLOSE)
+                    return
+                self.stepped.attach(outbox, word.attach.downtime_ns)
+            outbox.put(_json({"hello": self._hello()}))
+        if word.now:
+            outbox.put(_json({"now": self.now_ns()}))
+        if word.ready is not None and self.stepped is not None:
+            self.stepped.ready(word.ready)
+
+    def _hello(self) -> dict[str, object]:
+        return {
+            "mode": "paced" if self.paced is not None else "stepped",
+            "now_ns": self.now_ns(),
+            "rate": self._config.rate if self.paced is not None else 0.0,
+            "day": self.venue.desk.day.isoformat(),
+            "market": "SIMULATED",
+            "close_ns": self.venue.desk.close_ns,
+        }
+
+    def now_ns(self) -> int:
+        """Virtual time."""
+        return self.paced.now_ns() if self.paced is not None else self.venue.world.now_ns
+
+    def _begin(self) -> None:
+        if self.paced is not None:
+            self.paced.begin()
+
+    def _catch_up(self) -> None:
+        if self.paced is not None:
+            self.paced.catch_up()
+
+    def _progress(self) -> None:
+        if self.stepped is not None:
+            self.stepped.progress()
+
+    # Any socket
+
+    async def _converse(
+        self, request: web.Request, socket: web.WebSocketResponse, outbox: Outbox, text: Callable[[str], None]
+    ) -> None:
+        """Read until the other side leaves; binary input is ignored, as the old SDK's farewell is by the real server."""
+        heard = [self._clock.now_ns()]
+        tasks = [
+            asyncio.create_task(_write(request, socket, outbox)),
+            asyncio.create_task(self._ping(socket, outbox, heard)),
+        ]
+        try:
+            async for message in socket:
+                heard[0] = self._clock.now_ns()
+                if message.type is WSMsgType.TEXT:
+                    text(message.data)
+                elif message.type is WSMsgType.PING:
+                    await socket.pong(message.data)
+        except ConnectionError:
+            log.debug("a connection to %s was reset by its client", request.path)
+        finally:
+            outbox.end(End.RESET)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _ping(self, socket: web.WebSocketResponse, outbox: Outbox, heard: list[int]) -> None:
+        """Every ten seconds of real time; who has not been heard of for forty is dropped."""
+        while not socket.closed:
+            now_ns = self._clock.now_ns()
+            await self._clock.sleep_until(now_ns + PING_EVERY_NS)
+            if self._clock.now_ns() - heard[0] > PONG_WITHIN_NS:
+                outbox.end(End.RESET)
+                return
+            with suppress(ConnectionError):
+                await socket.ping()
+
+    # Our own paths
+
+    async def _status(self, _: web.Request) -> web.StreamResponse:
+        venue = self.venue
+        book = venue.world.book()
+        now_ns = self.now_ns()
+        return _response(
+            success(
+                {
+                    "mode": "paced" if self.paced is not None else "stepped",
+                    "now_ns": now_ns,
+                    "time": clock_text(now_ns),
+                    "world_ns": venue.world.now_ns,
+                    "day": venue.desk.day.isoformat(),
+                    "rate": self._config.rate if self.paced is not None else 0.0,
+                    "slipped_ns": self.paced.slipped_ns if self.paced is not None else 0,
+                    "attached": self.stepped.attached if self.stepped is not None else False,
+                    "feeds": [
+                        {"number": feed.number, "instruments": len(feed.modes), "messages": feed.outbox.sent}
+                        for feed in venue.feeds
+                    ],
+                    "order_sockets": [
+                        {"logged_in": session.logged_in, "messages": session.outbox.sent}
+                        for session in venue.order_sockets
+                    ],
+                    "orders": len(book.orders),
+                    "positions": {str(held.key): held.net_quantity for held in book.positions},
+                    "available_paise": book.funds.available_paise,
+                    "faults": venue.faults,
+                    "rate_limited": venue.limits.refused,
+                    "counters": venue.counters,
+                    "served": venue.served,
+                }
+            )
+        )
+
+    async def _faults(self, request: web.Request) -> web.StreamResponse:
+        try:
+            wanted = msgspec.json.decode(await request.read(), type=FaultRequest)
+        except msgspec.DecodeError as wrong:
+            return _response(bad_input(str(wrong)))
+        self._catch_up()
+        self.venue.break_something(wanted)
+        return _response(success({"faults": self.venue.faults, "now_ns": self.now_ns()}))
+
+    async def _shutdown(self, _: web.Request) -> web.StreamResponse:
+        self.stopped.set()
+        return _response(success({"stopping": True}))
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost boundary: no fault of ours and no oversized body reaches a client as a traceback."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return _response(bad_input())
+    except web.HTTPException as refused:
+        return _response(not_found(request.path, 0)) if refused.status in (404, 405) else _response(bad_input())
+    except Exception as fault:  # noqa: BLE001 - one line here instead of a traceback there
+        where = fault.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where is not None else "?"
+        log.error("%s %s failed: %s: %s (%s)", request.method, request.path, type(fault).__name__, fault, place)  # noqa: TRY400
+        return _response(internal_error())
+
+
+async def _write(request: web.Request, socket: web.WebSocketResponse, outbox: Outbox) -> None:
+    """Empty the outbox into the socket until its end."""
+    with suppress(ConnectionError):
+        while True:
+            message = await outbox.take()
+            if isinstance(message, bytes):
+                await socket.send_bytes(message)
+            elif isinstance(message, str):
+                await socket.send_str(message)
+            elif message is End.CLOSE:
+                await socket.close()
+                return
+            else:
+                break
+    if request.transport is not None:
+        request.transport.close()
+
+
+def _response(reply: Reply) -> web.Response:
+    if reply.location:
+        return web.Response(status=reply.status, headers={"Location": reply.location})
+    return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
+
+
+def _json(message: object) -> str:
+    return json.dumps(message, separators=(",", ":"))
+
+
+async def serve(world: World, config: SimulatorConfig, clock: Clock) -> None:
+    """Serve until `POST /sim/shutdown` or cancellation. Raises `ConfigError` when the port is taken."""
+    server = SimulatorServer(world, config, clock)
+    await server.start()
+    log.info("simulator of %s on http://%s:%d", server.venue.desk.day, HOST, server.port)
+    try:
+        await server.stopped.wait()
+    finally:
+        await server.stop()

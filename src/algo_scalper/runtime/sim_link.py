@@ -1,0 +1,169 @@
+"""The engine's line to the simulator's clock: paced time is followed, stepped time is walked hand in hand.
+
+In stepped time the simulator sends all frames of a step and their counts; the engine takes them in rank order, runs the
+timers that are due, and says it is ready with what it has asked meanwhile. Nothing depends on how fast either runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import aiohttp
+import msgspec
+
+from algo_scalper.domain.errors import BrokerUnreachable
+from algo_scalper.runtime.clock import Rank, SteppedClock, Timers, settle
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """What the simulator says of itself."""
+
+    mode: str
+    now_ns: int
+    rate: float
+    day: str
+    close_ns: int
+    market: str = "SIMULATED"
+
+
+class StepGate:
+    """Counts what goes out, holds what comes in, and lets it through when the step says so."""
+
+    def __init__(self) -> None:
+        """Let everything through until `active`."""
+        self.active = False
+        self._requests = 0
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._frames: dict[str, list[bytes]] = {"feed": [], "orders": []}
+        self._held = {"feed": 0, "orders": 0}
+        self._news = asyncio.Event()
+
+    @property
+    def requests(self) -> int:
+        """Numbered requests so far."""
+        return self._requests
+
+    def stamp(self) -> tuple[int, Mapping[str, str]] | None:
+        """The next request's number and the header that carries it."""
+        if not self.active:
+            return None
+        self._requests += 1
+        return self._requests, {"X-Sim-Seq": str(self._requests)}
+
+    async def arrived(self, seq: int) -> None:
+        """An answer is here; wait for its turn."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[seq] = turn
+        self._news.set()
+        await turn
+
+    def hold(self, kind: str, payload: bytes) -> None:
+        """A frame is here; it waits for its step."""
+        self._frames[kind].append(payload)
+        self._held[kind] += 1
+        self._news.set()
+
+    async def complete(self, feed: int, orders: int, answers: list[int]) -> None:
+        """Return when everything the step counted is here."""
+        while not (
+            self._held["feed"] >= feed
+            and self._held["orders"] >= orders
+            and all(seq in self._waiting for seq in answers)
+        ):
+            self._news.clear()
+            await self._news.wait()
+
+    async def release(self, answers: list[int]) -> None:
+        """Let these answers through, one after another."""
+        for seq in answers:
+            self._waiting.pop(seq).set_result(None)
+            await settle(6)
+
+    def frames(self, kind: str) -> list[bytes]:
+        """The held frames of a kind, in order."""
+        frames, self._frames[kind] = self._frames[kind], []
+        return frames
+
+
+class SimLink:
+    """The clock socket."""
+
+    def __init__(self, url: str) -> None:
+        """``url``: the simulator's root, for example ``http://127.0.0.1:9200``."""
+        self._url = url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+
+    async def attach(self, *, stepped: bool, downtime_ns: int = 0) -> Hello:
+        """Say who we are; raises `BrokerUnreachable` naming the address and the remedy."""
+        self._session = aiohttp.ClientSession()
+        try:
+            self._socket = await self._session.ws_connect(f"{self._url}/sim/clock", max_msg_size=0)
+            await self._socket.send_json({"attach": {"stepped": stepped, "downtime_ns": downtime_ns}})
+            said = await self._socket.receive_json()
+        except (aiohttp.ClientError, OSError, TypeError) as error:
+            await self.close()
+            raise BrokerUnreachable(
+                f"no simulator answers at {self._url} ({error}); start one with: scalper sim"
+            ) from error
+        return msgspec.convert(said["hello"], Hello)
+
+    async def close(self) -> None:
+        """Leave; virtual time stands still until another engine comes."""
+        if self._socket is not None:
+            await self._socket.close()
+        if self._session is not None:
+            await self._session.close()
+
+    async def now_ns(self) -> int:
+        """The simulator's time, in paced mode."""
+        socket = self._open()
+        await socket.send_json({"now": True})
+        said = await socket.receive_json()
+        return int(said["now"])
+
+    async def walk(
+        self,
+        clock: SteppedClock,
+        timers: Timers,
+        gate: StepGate,
+        sent: Callable[[], tuple[int, int]],
+        on_orders: Callable[[bytes], None],
+        on_feed: Callable[[bytes], None],
+        after_step: Callable[[], None],
+    ) -> int:
+        """Walk until the day ends; gives its last instant. ``sent()`` counts our feed and order messages."""
+        socket = self._open()
+        while True:
+            await settle()
+            feed_sent, orders_sent = sent()
+            wakes = [at for at in (timers.next_ns(), clock.next_wake_ns()) if at is not None]
+            ready = {
+                "requests": gate.requests,
+                "feed": feed_sent,
+                "orders": orders_sent,
+                "next_wake_ns": min(wakes) if wakes else None,
+            }
+            await socket.send_json({"ready": ready})
+            said = await socket.receive_json()
+            if "end" in said:
+                return int(said["end"]["at_ns"])
+            step = said["step"]
+            await gate.complete(step["feed"], step["orders"], step["answers"])
+            at_ns: int = step["at_ns"]
+            await clock.move_to(at_ns)
+            timers.run_due(at_ns, Rank.BROKER)
+            await settle()
+            await gate.release(step["answers"])
+            for payload in gate.frames("orders"):
+                on_orders(payload)
+            for payload in gate.frames("feed"):
+                on_feed(payload)
+            timers.run_due(at_ns)
+            after_step()
+
+    def _open(self) -> aiohttp.ClientWebSocketResponse:
+        if self._socket is None:
+            raise BrokerUnreachable("the simulator's clock socket is not attached")
+        return self._socket
