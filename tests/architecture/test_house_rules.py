@@ -13,8 +13,8 @@ from tests.architecture.source_files import ROOT, Source, sources
 
 CODE_FOLDERS = ("src", "tests", "benchmarks", "tools")
 BROAD = {"Exception", "BaseException"}
-REASON = re.compile(r"#\s*(?:noqa:[^#]*#\s*)?broad: \S+ \S+ \S+")
-"""``except Exception:  # broad: why everything must be caught here``"""
+REASON = re.compile(r"#\s*(?:broad:|noqa: BLE001\s*(?:-|#\s*broad:))(?: \S+){3}")
+"""Why everything must be caught there: ``# noqa: BLE001 - an observer may not fail the engine``."""
 
 FORBIDDEN = {
     "an issue number": re.compile(r"(?i)\b(?:issue|ticket|pr)\s*#?\d+\b|(?<![\w&/])#\d{1,4}\b(?!\d)"),
@@ -96,7 +96,8 @@ def test_nothing_is_caught_wholesale_without_a_reason() -> None:
         ("try:\n    f()\nexcept (ValueError, BaseException):\n    g()", True),
         ("try:\n    f()\nexcept Exception:  # broad:\n    g()", True),
         ("try:\n    f()\nexcept Exception:  # broad: an observer may not fail the engine\n    g()", False),
-        ("try:\n    f()\nexcept Exception:  # noqa: BLE001  # broad: an observer may not fail\n    g()", False),
+        ("try:\n    f()\nexcept Exception:  # noqa: BLE001 - an observer may not fail\n    g()", False),
+        ("try:\n    f()\nexcept Exception:  # noqa: BLE001\n    g()", True),
         ("try:\n    f()\nexcept Exception:\n    close()\n    raise", False),
         ("try:\n    f()\nexcept ValueError:\n    pass", False),
     ],

@@ -64,13 +64,31 @@ def test_wall_time_is_known_to_the_clock_alone() -> None:
 
 
 def test_tests_do_not_sleep() -> None:
-    found = [
-        use
-        for source in sources("tests")
-        for use in wall_time_in(source)
-        if "sleep" in use.rsplit(" ", maxsplit=1)[-1].split(".")[-1]
-    ]
+    found = [use for source in sources("tests") for use in sleeps_in(source)]
     assert not found, "wait for an event or move a virtual clock:\n" + "\n".join(found)
+
+
+def sleeps_in(source: Source) -> Iterator[str]:
+    """Calls of any ``sleep`` but ``asyncio.sleep(0)``, which is one turn of the loop and takes no time."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and _last_name(node.func) == "sleep":
+            turn = len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
+            if not turn:
+                yield f"{source.name}:{node.lineno} sleep"
+
+
+@pytest.mark.parametrize(
+    ("text", "asleep"),
+    [
+        ("await asyncio.sleep(0)", False),
+        ("await asyncio.sleep(0.01)", True),
+        ("time.sleep(1)", True),
+        ("await sleep(delay)", True),
+    ],
+)
+def test_a_sleep_is_seen(text: str, asleep: bool) -> None:
+    tree = ast.parse(f"async def f():\n    {text}")
+    assert bool(list(sleeps_in(Source("made_up.py", text, tree)))) is asleep
 
 
 @pytest.mark.parametrize(

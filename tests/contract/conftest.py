@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from algo_scalper.adapters.storage.revisions import METADATA
+from algo_scalper.adapters.storage.stores import open_stores
+
 _numbers = count()
 
 
@@ -47,16 +50,33 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty database of one's own."""
-    admin = sa.create_engine(postgres_server.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
-    admin = admin.execution_options(isolation_level="AUTOCOMMIT")
-    name = f"t{next(_numbers)}"
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield postgres_server.replace("/postgres?", f"/{name}?")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+def new_postgres_url(postgres_server: str) -> str:
+    """A database of one's own with nothing in it."""
+    name = f"new{next(_numbers)}"
+    _do(postgres_server, f"CREATE DATABASE {name}")
+    return postgres_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def _ready_postgres_url(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    _do(postgres_server, "CREATE DATABASE ready")
+    url = postgres_server.replace("/postgres?", "/ready?")
+    open_stores(url, tmp_path_factory.mktemp("unused")).close()
+    return url
+
+
+@pytest.fixture
+def postgres_url(_ready_postgres_url: str) -> str:
+    """A database with our tables, all empty; a new one for every test would cost seconds."""
+    tables = [f"{part}.{table}" for part, metadata in METADATA.items() for table in metadata.tables]
+    _do(_ready_postgres_url, f"TRUNCATE {', '.join(tables)}")
+    return _ready_postgres_url
+
+
+def _do(url: str, statement: str) -> None:
+    engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"), poolclass=sa.NullPool)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(statement)
 
 
 def _runnable(package: Path, folder: Path, user: str | None) -> Path:

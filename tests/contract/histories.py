@@ -128,7 +128,9 @@ class _History:
         ledger = self.draw(records_of(DayLedger))
         money = self.draw(st.integers(-(10**9), 10**9))
         self.commit(
-            ledger=msgspec.structs.replace(ledger, day=DAY, realised_paise=money, charges_paise=6_400, trades=self.orders)
+            ledger=msgspec.structs.replace(
+                ledger, day=DAY, realised_paise=money, charges_paise=6_400, trades=self.orders
+            )
         )
         self.steps.append(self.draw(records_of(SoftState)))
 
@@ -177,4 +179,3 @@ def a_position(**fields: Any) -> Position:
         rules_version=1, signal_paise=ENTRY_PAISE, opened_ns=ist_ns(DAY, 36_000), state=PositionState.OPEN,
     )  # fmt: skip
     return msgspec.structs.replace(position, **fields)
-

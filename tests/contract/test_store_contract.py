@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -25,9 +26,10 @@ from hypothesis import HealthCheck, given, settings
 from algo_scalper.adapters.storage import database as database_module
 from algo_scalper.adapters.storage.database import Database, Part, postgres_database, sqlite_database
 from algo_scalper.adapters.storage.lock import InstanceLock
+from algo_scalper.adapters.storage.migrations import run
 from algo_scalper.adapters.storage.migrations.run import configuration, downgrade, upgrade
 from algo_scalper.adapters.storage.reference import JobRun
-from algo_scalper.adapters.storage.revisions import HEAD, METADATA, bring_to_head
+from algo_scalper.adapters.storage.revisions import HEAD, METADATA, MIGRATIONS, bring_to_head
 from algo_scalper.adapters.storage.stores import Stores, open_stores
 from algo_scalper.adapters.storage.tables import fills, intents, orders
 from algo_scalper.adapters.storage.trading import AuditLine, Fill
@@ -83,6 +85,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(url, tmp_path / "data")
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A place nothing was ever stored in."""
+    url = request.getfixturevalue("new_postgres_url") if request.param == "postgres" else None
+    return Place(url, tmp_path / "data")
+
+
 @pytest.fixture
 def stores(place: Place) -> Iterator[Stores]:
     with closing(place.open()) as opened:
@@ -116,7 +125,7 @@ def test_any_history_is_restored_exactly(
     accounts = iter(range(10**6))
     with closing(open_stores(url, tmp_path_factory.mktemp("history"))) as stores:
 
-        @settings(FRESH, max_examples=12)
+        @settings(FRESH, max_examples=8)
         @given(histories())
         def is_restored(steps: list[Changes | SoftState]) -> None:
             store = stores.trading(f"account {next(accounts)}")
@@ -179,7 +188,9 @@ def test_every_growth_of_an_order_is_a_fill_of_its_own(stores: Stores) -> None:
         Fill(whole.id, 150, 1_800_150, 225, 4),
         Fill(whole.id, 75, 900_000, 300, 5),
     )
-    with pytest.raises(StoreError, match="as1-00001: 300 contracts were filled and now 225; fills are never taken back"):
+    with pytest.raises(
+        StoreError, match="as1-00001: 300 contracts were filled and now 225; fills are never taken back"
+    ):
         store.commit(Changes(orders=(msgspec.structs.replace(whole, filled_quantity=225),)))
 
 
@@ -340,6 +351,13 @@ def test_signals_jobs_and_candles(stores: Stores) -> None:
 # --- revisions ---
 
 
+def spelt(reflected: Any) -> str:
+    """A reflected thing as text, its SQL expressions spelt out."""
+    if isinstance(reflected, dict):
+        return str({key: spelt(reflected[key]) for key in sorted(reflected)})
+    return str(reflected)
+
+
 def schema_of(connection: sa.Connection) -> dict[str, Any]:
     """Everything the database itself says about its tables, in an order of our own."""
     inspector = sa.inspect(connection)
@@ -347,17 +365,17 @@ def schema_of(connection: sa.Connection) -> dict[str, Any]:
         table: {
             "columns": [{**column, "type": str(column["type"])} for column in inspector.get_columns(table)],
             "key": inspector.get_pk_constraint(table),
-            "indexes": sorted(map(str, inspector.get_indexes(table))),
-            "checks": sorted(map(str, inspector.get_check_constraints(table))),
-            "references": sorted(map(str, inspector.get_foreign_keys(table))),
+            "indexes": sorted(map(spelt, inspector.get_indexes(table))),
+            "checks": sorted(map(spelt, inspector.get_check_constraints(table))),
+            "references": sorted(map(spelt, inspector.get_foreign_keys(table))),
         }
         for table in sorted(inspector.get_table_names())
     }
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_created_migrated_and_declared_schema_are_the_same(place: Place, part: Part) -> None:
-    with closing(place.database(part)) as database:
+def test_created_migrated_and_declared_schema_are_the_same(new_place: Place, part: Part) -> None:
+    with closing(new_place.database(part)) as database:
         bring_to_head(database)
         with database.write("taking it down and up") as connection:
             created = schema_of(connection)
@@ -368,12 +386,23 @@ def test_created_migrated_and_declared_schema_are_the_same(place: Place, part: P
             assert schema_of(connection) == created
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, METADATA[part]) == []
-        assert database_revision(place, part) == HEAD[part]
+        assert database_revision(new_place, part) == HEAD[part]
 
 
 @pytest.mark.parametrize("part", PARTS)
 def test_the_head_named_in_the_code_is_the_newest_migration(part: Part) -> None:
     assert ScriptDirectory.from_config(configuration(part)).get_heads() == [HEAD[part]]
+
+
+def test_nothing_is_left_to_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command that drafts the next migration finds no difference to write down."""
+    shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    monkeypatch.setattr(run, "MIGRATIONS", tmp_path / "migrations")
+    for part in PARTS:
+        run.draft(part, f"{part}_9999", "Nothing.")
+        drafted = (tmp_path / "migrations" / part / f"{part}_9999.py").read_text()
+        assert drafted.count("    pass\n") == 2
+        assert f'down_revision = "{HEAD[part]}"' in drafted.replace("'", '"')
 
 
 def database_revision(place: Place, part: Part) -> str:
@@ -394,36 +423,36 @@ def test_an_older_database_is_migrated(place: Place, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_database_newer_than_the_code_is_left_alone(place: Place, part: Part) -> None:
-    place.open().close()
-    with closing(place.database(part)) as database, database.write("making it newer") as connection:
+def test_a_database_newer_than_the_code_is_left_alone(new_place: Place, part: Part) -> None:
+    new_place.open().close()
+    with closing(new_place.database(part)) as database, database.write("making it newer") as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = 'trading_9999'"))
     expected = rf"{part}.*its revision is trading_9999, this code knows up to {HEAD[part]}.*start that version"
     with pytest.raises(StoreError, match=expected):
-        place.open()
-    assert database_revision(place, part) == "trading_9999"
+        new_place.open()
+    assert database_revision(new_place, part) == "trading_9999"
 
 
-def test_a_database_of_something_else_is_left_alone(place: Place) -> None:
-    with closing(place.database()) as database:
-        if place.url:
+def test_a_database_of_something_else_is_left_alone(new_place: Place) -> None:
+    with closing(new_place.database()) as database:
+        if new_place.url:
             with database.write("making a schema") as connection:
                 connection.execute(sa.text("CREATE SCHEMA trading"))
         with database.write("making it somebody's") as connection:
             connection.execute(sa.text("CREATE TABLE invoices (number INTEGER)"))
     with pytest.raises(StoreError, match=r"holds tables \(invoices\) but no revision of ours, expected trading_0001"):
-        place.open()
-    with closing(place.database()) as database, database.read("looking") as connection:
+        new_place.open()
+    with closing(new_place.database()) as database, database.read("looking") as connection:
         assert sa.inspect(connection).get_table_names() == ["invoices"]
 
 
-def test_opening_does_not_import_alembic(place: Place) -> None:
+def test_opening_does_not_import_alembic(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from algo_scalper.adapters.storage.stores import open_stores;"
-        "url, folder = sys.argv[1:]; open_stores(url or None, Path(folder)).close();"
+        "open_stores(None, Path(sys.argv[1])).close();"
         "sys.exit('alembic' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program, place.url or "", str(place.folder)], check=True)
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
 
 
 # --- damage and disasters ---
@@ -431,7 +460,7 @@ def test_opening_does_not_import_alembic(place: Place) -> None:
 
 def test_a_damaged_file_is_recognised_and_left_alone(tmp_path: Path) -> None:
     with closing(open_stores(None, tmp_path)) as stores:
-        for number in range(1, 200):
+        for number in range(1, 60):
             stores.trading(ACCOUNT).commit(one_trade(number))
     path = tmp_path / "trading.sqlite3"
     whole = path.read_bytes()
@@ -456,15 +485,23 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         committed = 1
-        with pytest.raises(StoreError, match=r"trading\.sqlite3: keeping orders and positions failed: .*full; free space"):
-            for committed in range(1, 1_000):  # noqa: B007
+        with suppress(StoreError):
+            while committed < 1_000:
                 store.commit(one_trade(committed + 1))
+                committed += 1
+        with pytest.raises(
+            StoreError, match=r"trading\.sqlite3: keeping orders and positions failed: .*full; free space"
+        ):
+            store.commit(one_trade(committed + 1))
         assert store.restore(DAY.isoformat()).ledger == DayLedger(DAY, trades=committed)
 
 
 def test_a_store_another_process_holds_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "WAIT_MS", 5)
-    with closing(open_stores(None, tmp_path)) as stores, closing(sqlite3.connect(tmp_path / "trading.sqlite3")) as other:
+    with (
+        closing(open_stores(None, tmp_path)) as stores,
+        closing(sqlite3.connect(tmp_path / "trading.sqlite3")) as other,
+    ):
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked; another process holds it"):
             stores.trading(ACCOUNT).next_epoch()
@@ -562,6 +599,16 @@ def committing(place: Place, mark: Callable[[str], None]) -> Callable[[int], Non
     return body
 
 
+def creating(place: Place, mark: Callable[[str], None]) -> Callable[[int], None]:
+    """Opens the stores, and dies afterwards if it has not before."""
+
+    def body(_tell: int) -> None:
+        place.open(mark=mark)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return body
+
+
 def what_is_there(place: Place) -> int:
     """How many trades are committed, after checking that each is there whole."""
     with closing(place.open()) as stores:
@@ -572,15 +619,15 @@ def what_is_there(place: Place) -> int:
             assert restored.ledger == DayLedger(DAY, trades=count)
             assert restored.positions == one_trade(count).positions
             assert sum(fill.value_paise for fill in store.fills_of_day(DAY)) == count * LOT * ENTRY_PAISE
-        for table in (orders, intents, fills):
-            assert place.query(sa.select(sa.func.count()).select_from(table)) == [(count,)]
+        counts = [sa.select(sa.func.count()).select_from(table).scalar_subquery() for table in (orders, intents, fills)]
+        assert place.query(sa.select(*counts)) == [(count, count, count)]
         return count
 
 
 def test_a_process_killed_among_commits_leaves_the_old_or_the_new(place: Place) -> None:
     place.open().close()
     there = 0
-    for told_before_the_kill in (1, 2, 3, 5, 8, 13, 21):
+    for told_before_the_kill in (1, 2, 3, 5, 8):
         told = killed(committing(place, lambda _step: None), told_before_the_kill)
         before, there = there, what_is_there(place)
         assert there - before in {told, told + 1}
@@ -590,7 +637,7 @@ def test_a_process_killed_among_commits_leaves_the_old_or_the_new(place: Place) 
 def test_a_process_killed_at_the_commit_itself(place: Place, step: str, kept: int) -> None:
     place.open().close()
     there = 0
-    for nth in (1, 2, 4):
+    for nth in (1, 3):
         told = killed(committing(place, die_at(step, nth)), None)
         assert told == nth - 1
         there += told + kept
@@ -598,15 +645,10 @@ def test_a_process_killed_at_the_commit_itself(place: Place, step: str, kept: in
 
 
 @pytest.mark.parametrize("step", ["store.before_commit", "store.after_commit"])
-def test_a_process_killed_while_it_creates_the_tables_harms_nothing(place: Place, step: str) -> None:
+def test_a_process_killed_while_it_creates_the_tables_harms_nothing(new_place: Place, step: str) -> None:
     for nth in (1, 2, 3, 4):
-
-        def creating(_tell: int, mark: Callable[[str], None] = die_at(step, nth)) -> None:
-            place.open(mark=mark)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-        killed(creating, None)
-    assert what_is_there(place) == 0
+        killed(creating(new_place, die_at(step, nth)), None)
+    assert what_is_there(new_place) == 0
 
 
 # --- one engine an account ---
@@ -614,7 +656,9 @@ def test_a_process_killed_while_it_creates_the_tables_harms_nothing(place: Place
 
 def test_a_second_engine_of_the_account_is_refused_by_name(tmp_path: Path) -> None:
     with InstanceLock(tmp_path, ACCOUNT) as lock:
-        with pytest.raises(SecondInstance, match=rf"account {ACCOUNT} already runs as process {os.getpid()}.*kill -INT"):
+        with pytest.raises(
+            SecondInstance, match=rf"account {ACCOUNT} already runs as process {os.getpid()}.*kill -INT"
+        ):
             InstanceLock(tmp_path, ACCOUNT)
         InstanceLock(tmp_path, "another/account").release()
         assert lock.still_held()

@@ -145,7 +145,14 @@ NEXT_ORDER_STATE: dict[OrderState, dict[OrderTrigger, OrderState]] = {
     # Real world: a fill that crossed our cancel. The broker is the truth about positions.
     _S.CANCELLED: {**_stays(_S.CANCELLED, _T.ACCEPTED, _T.LOST, *_ROWS), _T.ROW_TRADED: _S.TRADED},
     _S.EXPIRED: {**_stays(_S.EXPIRED, _T.ACCEPTED, _T.LOST, *_ROWS), _T.ROW_TRADED: _S.TRADED},
-    _S.REJECTED: _stays(_S.REJECTED, _T.ACCEPTED, _T.LOST, _T.ROW_TRANSIT, _T.ROW_PENDING, _T.ROW_REJECTED),
+    # Real world: a refusal that was misread. What has traded has traded.
+    _S.REJECTED: {
+        **_stays(_S.REJECTED, _T.ACCEPTED, _T.LOST, _T.ROW_TRANSIT, _T.ROW_PENDING, _T.ROW_REJECTED),
+        _T.ROW_PART_TRADED: _S.PART_TRADED,
+        _T.ROW_TRADED: _S.TRADED,
+        _T.ROW_CANCELLED: _S.CANCELLED,
+        _T.ROW_EXPIRED: _S.EXPIRED,
+    },
     # Believed never to have arrived, and there it is after all: take it back, with an alarm.
     _S.ABSENT: {_T.SETTLED_ABSENT: _S.ABSENT, **_ROWS},
     _S.DROPPED: {},

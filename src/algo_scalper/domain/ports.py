@@ -20,10 +20,10 @@ class Chance(Protocol):
     def random(self) -> float:
         """A float in [0, 1)."""
 
-    def gauss(self, mu: float, sigma: float) -> float:
+    def gauss(self, mu: float, sigma: float, /) -> float:
         """A normal variate."""
 
-    def randrange(self, stop: int) -> int:
+    def randrange(self, stop: int, /) -> int:
         """An integer in [0, stop)."""
 
 

@@ -65,6 +65,11 @@ class Engine:
         self._state: State | None = None
 
     @property
+    def is_born(self) -> bool:
+        """Has it taken its first event?"""
+        return self._state is not None
+
+    @property
     def state(self) -> State:
         """All it knows; for views and stores to read, never to change."""
         if self._state is None:

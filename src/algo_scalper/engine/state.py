@@ -44,6 +44,7 @@ class IndexState(msgspec.Struct):
     previous_close_paise: int = 0
     readings: IndexReadings = NO_INDEX_READINGS
     forming: FormingCandle | None = None
+    last_candle: Candle | None = None
     candle_start_ns: int = 0
     """Start of the last closed candle."""
     opening_gap_bps: int = 0

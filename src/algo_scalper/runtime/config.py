@@ -54,6 +54,8 @@ SETTINGS_SECTION = "settings"
 """Optional part of the file holding environment variables by name; read by `settings`, not by rules."""
 
 _OPEN_S, _CLOSE_S = 9 * 3600 + 15 * 60, 15 * 3600 + 30 * 60
+_SECTIONED = (*DEFAULTS, f"{SETTINGS_SECTION}.")
+
 _T = TypeVar("_T")
 
 _RANGE = re.compile(r"^(\d+(?:\.\d{1,2})?)\s*-\s*(\d+(?:\.\d{1,2})?)$")
@@ -119,7 +121,9 @@ def load_algo(path: Path, name: str | None = None) -> AlgoConfig:
         rules=msgspec.structs.replace(rules, version=rules_version(rules)),
         mode=file.leaves.get(("mode",), Found(DEFAULTS["mode"], 0)),
         pnl_exit_bps=reader.read("exit.floor.pnl_exit", _off_or(_percent_bps, 0)),
-        settings={path[1]: found for path, found in file.leaves.items() if path[0] == SETTINGS_SECTION},
+        settings={
+            path[1]: said for path, said in file.leaves.items() if path[0] == SETTINGS_SECTION and len(path) == 2
+        },
         name=file.name,
     )
 
@@ -146,6 +150,11 @@ class _Reader:
     def written(self, dotted: str) -> bool:
         """Whether the file itself has the key."""
         return tuple(dotted.split(".")) in self._file.leaves
+
+    def raw(self, dotted: str) -> Leaf:
+        """What the file has, unread; None when it has nothing."""
+        found = self._file.leaves.get(tuple(dotted.split(".")))
+        return found.value if found else None
 
     def index_names(self) -> tuple[str, ...]:
         """The names under ``indices``, in file order."""
@@ -194,13 +203,10 @@ def _refuse_unknown_keys(file: YamlFile) -> None:
     complaints = []
     for path, found in file.leaves.items():
         pattern = pattern_of(path)
-        if path[0] == SETTINGS_SECTION and len(path) == 2:
-            continue
-        if pattern in DEFAULTS:
-            continue
-        if found.value is None and any(known.startswith(f"{pattern}.") for known in (*DEFAULTS, f"{INDEX_SECTION}.x.")):
-            continue  # a section left empty: its keys take their defaults
-        complaints.append(f"{file.place(path)}: no such key; {_remedy(pattern)}")
+        is_setting = path[0] == SETTINGS_SECTION and len(path) == 2
+        is_empty_section = found.value is None and any(known.startswith(f"{pattern}.") for known in _SECTIONED)
+        if pattern not in DEFAULTS and not is_setting and not is_empty_section:
+            complaints.append(f"{file.place(path)}: no such key; {_remedy(pattern)}")
     if complaints:
         raise ConfigError("\n".join(complaints))
 
@@ -425,7 +431,7 @@ def _refuse_conflicts(rules: Rules, reader: _Reader) -> None:
         raise reader.refuse("limits.week_loss", "must be at most 100%")
     if guards.vix_full > guards.vix_none:
         raise reader.refuse("guards.vix", "the limit for full size is above the limit for none")
-    if all(index.role is Role.WATCH for index in rules.indices) and reader.read("mode", _text) == "live":
+    if all(index.role is Role.WATCH for index in rules.indices) and reader.raw("mode") == "live":
         raise reader.refuse("mode", "is live while every index is on watch; give one of them role: trade")
 
 
@@ -563,12 +569,14 @@ def _trail(value: Leaf, place: str) -> tuple[TrailStep, ...]:
         raise ConfigError(f'{place}: {value!r} is not a list; write ["15%:cost", "25%:+10%"] or []')
     steps = tuple(_trail_step(item, place) for item in value)
     for before, after in pairwise(steps):
-        if after.stop_bps is None:
-            raise ConfigError(f"{place}: cost can only be the first step; the later ones need a stop like +10%")
-        stop_rises = before.stop_bps is None or after.stop_bps > before.stop_bps
-        if after.from_bps <= before.from_bps or not stop_rises:
+        if after.from_bps <= before.from_bps or _stop_height(after) <= _stop_height(before):
             raise ConfigError(f"{place}: each step must have a higher gain and a higher stop than the one before")
     return steps
+
+
+def _stop_height(step: TrailStep) -> int:
+    """For comparing steps: entry plus charges lies just above entry."""
+    return 1 if step.stop_bps is None else step.stop_bps
 
 
 def _trail_step(item: Leaf, place: str) -> TrailStep:

@@ -128,6 +128,11 @@ class OrderLane:
         else:
             self._wake.set()
 
+    @property
+    def idle(self) -> bool:
+        """No request is under way."""
+        return not self._requests
+
     async def run(self) -> None:
         """The lane's task; ends when cancelled."""
         while True:
@@ -212,7 +217,11 @@ class OrderLane:
     def _release(self, batch: list[OrderCommand]) -> None:
         if not batch:
             return
-        self._flush_journal()
+        try:
+            self._flush_journal()
+        except StoreError as error:  # a full disk: nothing new is begun without its reasons on disk
+            self._failed(str(error))
+            batch = [command for command in batch if not self._dropped(command)]
         for command in batch:
             if self._closed:
                 return

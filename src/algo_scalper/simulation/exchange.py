@@ -255,7 +255,9 @@ class SimulatedExchange:
             return found
         order = found
         if order.modifications >= MAX_MODIFICATIONS:
-            return Rejected(f"DH-906: Order {order.broker_id} was modified {MAX_MODIFICATIONS} times, no more is allowed")
+            return Rejected(
+                f"DH-906: Order {order.broker_id} was modified {MAX_MODIFICATIONS} times, no more is allowed"
+            )
         if command.kind is OrderKind.STOP_LIMIT and order.triggered:
             return Rejected("DH-906: the stop has triggered, the order can only be modified as a LIMIT")
         wrong = self._malformed(
@@ -319,22 +321,24 @@ class SimulatedExchange:
         self._update_interest()
 
     def next_ns(self, after_ns: int) -> int | None:
-        """The next instant at which the broker or the exchange does something by itself; None when the day is over."""
+        """The next instant at which the broker or the exchange does something by itself; None when the day is over.
+
+        What is overdue (a process that slept through it) is due at once.
+        """
         due = [at for at in self._instants() if at > after_ns]
+        overdue = any(self._is_over(order.key, after_ns) for orders in self._working.values() for order in orders)
+        if overdue or (not self._squared_off and self._square_off_due(after_ns)):
+            due.append(after_ns + 1)
         return min(due) if due else None
 
     def pass_time(self, at_ns: int) -> None:
         """Square-off and closes that are due at this instant."""
-        for exchange, schedule in self._schedules.items():
-            if schedule is None:
-                continue
-            if schedule.square_off_ns and at_ns >= schedule.square_off_ns and not self._squared_off:
-                self._squared_off = True
-                self._square_off(at_ns)
-            for order in [o for orders in self._working.values() for o in orders]:
-                contract = self._contracts[order.key]
-                if contract.exchange is exchange and at_ns >= contract_end_ns(schedule, contract.expiry):
-                    self._end(order, BrokerStatus.EXPIRED, at_ns)
+        if not self._squared_off and self._square_off_due(at_ns):
+            self._squared_off = True
+            self._square_off(at_ns)
+        for order in [o for orders in self._working.values() for o in orders]:
+            if self._is_over(order.key, at_ns):
+                self._end(order, BrokerStatus.EXPIRED, at_ns)
         self._update_interest()
 
     @property
@@ -486,9 +490,7 @@ class SimulatedExchange:
             wrong = f"DH-905: correlationId has {len(correlation_id)} characters, {MAX_CORRELATION} are allowed"
         if wrong:
             return Rejected(wrong)
-        order = self._new_order(
-            correlation_id, key, side, kind, product, quantity, price_paise, trigger_paise, at_ns
-        )
+        order = self._new_order(correlation_id, key, side, kind, product, quantity, price_paise, trigger_paise, at_ns)
         refusal = self._closed_text(order, at_ns) or self._refusal(order)
         if refusal:
             order.status, order.reason = BrokerStatus.REJECTED, refusal
@@ -810,13 +812,16 @@ class SimulatedExchange:
                 )
                 self._admit(order, at_ns)
 
-    def _instants(self) -> list[int]:
-        found = []
+    def _square_off_due(self, at_ns: int) -> bool:
+        return any(0 < s.square_off_ns <= at_ns < self.closed_ns for s in self._schedules.values() if s is not None)
+
+    def _instants(self) -> set[int]:
+        found: set[int] = set()
         for schedule in self._schedules.values():
             if schedule is not None:
+                found |= {schedule.expiring_end_ns, schedule.options[-1].end_ns}
                 if schedule.square_off_ns and not self._squared_off:
-                    found.append(schedule.square_off_ns)
-                found += (schedule.expiring_end_ns, schedule.options[-1].end_ns)
+                    found.add(schedule.square_off_ns)
         return found
 
     # --- small things ---
@@ -829,6 +834,12 @@ class SimulatedExchange:
             and at_ns < contract_end_ns(schedule, contract.expiry)
             and contract.expiry >= self.day
         )
+
+    def _is_over(self, key: int, at_ns: int) -> bool:
+        """Has the contract stopped trading for the day?"""
+        contract = self._contracts[key]
+        schedule = self._schedules[contract.exchange]
+        return schedule is None or at_ns >= contract_end_ns(schedule, contract.expiry)
 
     def _buy_block(self, order: ExchangeOrder) -> int:
         value = order.filled_value_paise + order.price_paise * order.remaining

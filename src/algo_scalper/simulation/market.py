@@ -21,7 +21,8 @@ from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import INDIA_VIX_KEY, INDICES, Contract, Exchange, Index
 from algo_scalper.domain.market import Candle, ChainRow, OptionChain, Quote, Tick
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_ns, ist_second
-from algo_scalper.simulation.chains import OptionLine, Series, atm_vol, listed, vol_level
+from algo_scalper.simulation.chains import OptionLine, Series
+from algo_scalper.simulation.listing import listed
 from algo_scalper.simulation.mix import mix_all, mix_text, normal, normals, unit
 from algo_scalper.simulation.paths import (
     LEVEL,
@@ -40,6 +41,7 @@ from algo_scalper.simulation.paths import (
     seeded_logs,
     to_paise,
 )
+from algo_scalper.simulation.volatility import atm_vol, vol_level
 
 EXPIRIES = {"NIFTY": 3, "SENSEX": 2, "BANKNIFTY": 2, "FINNIFTY": 2}
 """How many of the nearest expiries are simulated."""
@@ -239,9 +241,7 @@ class MarketDay:
             return made
         contract = self.contract(key)
         path = self._paths[contract.underlying]
-        line = OptionLine(
-            contract, self._series_of(contract), path.previous_close_paise, self._before, self._level
-        )
+        line = OptionLine(contract, self._series_of(contract), path.previous_close_paise, self._before, self._level)
         self._lines[key] = line
         return line
 
@@ -308,15 +308,13 @@ def synthetic_day(day: date, seed: int) -> MarketDay:
     _, before_axis = _hours(before)
     yesterday = draw_day(mix_all(own, 0xB4))
     walk = seeded_logs(before_axis, yesterday, mix_all(own, 0xB5))
-    close = round((23_500 + 3_000 * unit(mix_all(own, 0x1E)))) * 100
+    close = round(23_500 + 3_000 * unit(mix_all(own, 0x1E))) * 100
     walked = to_paise([value - walk[-1] for value in walk], close, index.tick_paise)
     previous_schedule = day_schedule(before)
     previous = _quoted(minute_bars(before_axis, walked, bytearray(b"\x01" * before_axis.seconds)), previous_schedule)
     close = previous[-1].close_paise
     character = draw_day(own)
-    truth = to_paise(
-        [character.gap + value for value in seeded_logs(axis, character, own)], close, index.tick_paise
-    )
+    truth = to_paise([character.gap + value for value in seeded_logs(axis, character, own)], close, index.tick_paise)
     prints = _session_prints(schedule, axis)
     level = vol_level(0.5 * yesterday.scale + 0.5 * exp(0.25 * normal(mix_all(own, 0x5E))))
     return _assemble(day, schedule, axis, index, truth, prints, None, previous, close, level, seed, character.regime)

@@ -7,7 +7,7 @@ auction freezes the index, one print when the auction matches. Figures are from 
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import exp, log, pi, sin, sqrt
 from operator import mul
 
@@ -161,12 +161,12 @@ def bridge(candle: Candle, tick_paise: int, seed: int, seconds: int = 60) -> lis
     step = (high - low) / (1.6 * sqrt(seconds))
     noise = normals(mix(z), seconds)
     path = [start]
-    for (left_at, left), (right_at, right) in zip(knots, knots[1:], strict=False):
+    for (left_at, left), (right_at, right) in pairwise(knots):
         value = float(left)
         for at in range(left_at + 1, right_at):
             remaining = right_at - at + 1
             value += (right - value) / remaining + step * sqrt((remaining - 1) / remaining) * noise[at]
-            value = low if value < low else high if value > high else value
+            value = min(max(value, low), high)
             path.append(round(value / tick_paise) * tick_paise)
         path.append(right)
     return path
@@ -185,14 +185,12 @@ def day_scale(candles: tuple[Candle, ...]) -> float:
         return 1.0
     total = sum(
         (log(bar.close_paise / before.close_paise) / minute_sigma(ist_second(bar.start_ns))) ** 2
-        for before, bar in zip(candles[1:], candles[2:], strict=False)
+        for before, bar in pairwise(candles[1:])
     )
     return max(0.3, sqrt(total / (len(candles) - 2)))
 
 
-def recorded_truth(
-    candles: tuple[Candle, ...], axis: Axis, tick_paise: int, seed: int
-) -> tuple[list[int], bytearray]:
+def recorded_truth(candles: tuple[Candle, ...], axis: Axis, tick_paise: int, seed: int) -> tuple[list[int], bytearray]:
     """The truth in paise and the printing seconds of a recorded day.
 
     Minutes that are missing do not print; the truth bridges them, and walks on by itself when the recording ends
@@ -255,14 +253,14 @@ def draw_day(seed: int) -> SeededDay:
             break
         pick -= share
     sign = 1.0 if z & 1 else -1.0
-    scale = exp(0.35 * normal(mix(z ^ 1)) - 0.06)
+    scale = exp(0.35 * normal(mix(z ^ 1)) - 0.15)
     gap = 0.0040 * normal(mix(z ^ 2))
     drift = 0.0
     lean = 0.5 + unit(mix(z ^ 3))
     if regime == "trend":
-        drift = sign * 0.0090 * lean
+        drift = sign * 0.0065 * lean
     elif regime == "turn":
-        drift = sign * 0.0075 * lean
+        drift = sign * 0.0055 * lean
     elif regime == "calm":
         scale *= 0.7
     elif regime in {"gap_go", "gap_fade"}:
@@ -301,7 +299,7 @@ def _lean(character: SeededDay, minute: int, minutes: int, seed: int) -> float:
     """Log drift of one minute. Leanings come in blocks of 25 minutes, some strong, some absent or against."""
     block = minute // 25
     z = mix_all(seed, 0xB10C, block)
-    wave = 0.0005 * normal(z) * character.scale / 5.0
+    wave = 0.00005 * normal(z) * character.scale
     if character.regime == "chop":
         period = 36.0 + mix_all(seed, 0xC40) % 30
         return 0.00018 * character.scale * sin(2.0 * pi * minute / period) + 0.3 * wave
@@ -348,7 +346,7 @@ def following_candles(
             level(bar.low_paise, min(before, after)),
             level(bar.close_paise, after),
         )
-        for bar, before, after in zip(driver, walk, walk[1:], strict=False)
+        for bar, (before, after) in zip(driver, pairwise(walk), strict=True)
     )
 
 

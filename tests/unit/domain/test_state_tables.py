@@ -32,6 +32,10 @@ from algo_scalper.domain.positions import (
 
 # Ends that the real world may still correct: a fill that crossed a cancel, an order believed lost that turns up.
 REAL_WORLD = {
+    (OrderState.REJECTED, OrderTrigger.ROW_PART_TRADED): OrderState.PART_TRADED,
+    (OrderState.REJECTED, OrderTrigger.ROW_TRADED): OrderState.TRADED,
+    (OrderState.REJECTED, OrderTrigger.ROW_CANCELLED): OrderState.CANCELLED,
+    (OrderState.REJECTED, OrderTrigger.ROW_EXPIRED): OrderState.EXPIRED,
     (OrderState.CANCELLED, OrderTrigger.ROW_TRADED): OrderState.TRADED,
     (OrderState.EXPIRED, OrderTrigger.ROW_TRADED): OrderState.TRADED,
     (OrderState.ABSENT, OrderTrigger.ROW_TRANSIT): OrderState.TRANSIT,

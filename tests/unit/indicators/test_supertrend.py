@@ -112,6 +112,14 @@ def test_a_close_on_the_line_does_not_turn_it() -> None:
     assert (states[-1].direction, states[-1].lower) == (1, 99)
 
 
+def test_a_close_on_a_band_does_not_let_it_start_afresh() -> None:
+    # bands 110, 90; the close of 110 touches the upper one, so the next basic 124 does not replace it, nor 76 the lower
+    up = walk([(102, 98, 100, 10), (112, 96, 110, 10), (116, 112, 109, 10)])
+    assert [s.upper for s in up] == [110, 110, 110]
+    down = walk([(102, 98, 100, 10), (104, 88, 90, 10), (88, 84, 91, 10)])
+    assert [s.lower for s in down] == [90, 90, 90]
+
+
 def test_the_line_never_loosens_while_the_side_is_kept() -> None:
     states = stepped(generated(3_000, 11), 10, 3.0)
     kept = 0

@@ -90,3 +90,12 @@ def test_small_coarse_numbers(bars: list[tuple[int, int, int, int]], period: int
         for n, (low, up, part, extra) in enumerate(bars)
     ]
     assert_as_talib(candles, period, period, 1.0)
+
+
+def test_a_market_that_stops_moving_keeps_its_last_value() -> None:
+    """After some 600 motionless bars the smoothed sums are nothing; no movement is then no evidence, not weakness."""
+    candles = generated(100, 4)
+    close = candles[-1].close_paise
+    candles += [Candle(candles[-1].start_ns + n, close, close, close, close) for n in range(1, 900)]
+    assert_as_talib(candles, 14, 14, 1e4)
+    assert adx_values(candles, 14)[-1] > 5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
+import threading
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -244,3 +246,46 @@ def test_stored_records_inside_the_first_event_may_change_after_it_was_kept(tmp_
     started.ledger.trades += 1
     writer.close()
     assert [encode_record(one) for one in read_journal(tmp_path / "j")] == [as_it_was]
+
+
+def test_one_thread_keeps_records_while_another_flushes(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "j", HEADER)
+    done = threading.Event()
+
+    def flush_again_and_again() -> None:
+        while not done.is_set():
+            writer.flush(fsync=False)
+
+    flusher = threading.Thread(target=flush_again_and_again)
+    flusher.start()
+    for record in seconds(0, 20_000):
+        writer.append(record)
+    done.set()
+    flusher.join()
+    writer.close()
+    assert list(read_journal(tmp_path / "j")) == seconds(0, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"), [("before_write", 4), ("after_write", 6), ("before_sync", 6), ("after_sync", 6)]
+)
+def test_a_process_killed_at_any_step_leaves_whole_frames(tmp_path: Path, step: str, kept: int) -> None:
+    child = os.fork()
+    if child == 0:
+        left = [4]  # the header's frame, then two records a frame: it dies at the third of these
+
+        def mark(reached: str) -> None:
+            left[0] -= reached == f"journal.{step}"
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        writer = JournalWriter(tmp_path / "j", HEADER, mark=mark)
+        for record in seconds(0, 20):
+            writer.append(record)
+            if writer.waiting == 2:
+                writer.flush(fsync=True)
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    reader = read_journal(tmp_path / "j")
+    assert list(reader) == seconds(0, kept)
+    assert reader.torn_bytes == 0

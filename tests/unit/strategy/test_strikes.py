@@ -125,6 +125,19 @@ def test_low_interest_passes_on_to_the_next_strike() -> None:
     assert chosen(choose(thin, Direction.UP, 25_700)) == ("NIFTY 20 JAN 25750 CE", 1, 11_155)
 
 
+def test_just_enough_interest_is_enough() -> None:
+    enough = CHAIN.replace("137.20 3000000", "137.20 50000")
+    assert chosen(choose(enough, Direction.UP, 25_700)) == ("NIFTY 20 JAN 25700 CE", 0, 13_720)
+
+
+def test_low_interest_is_the_reason_even_when_the_last_strike_failed_otherwise() -> None:
+    high = msgspec.structs.replace(INDEX, premium_min_paise=13_000)
+    thin = CHAIN.replace("137.20 3000000", "137.20 49999")
+    answer = refused(choose(thin, Direction.UP, 25_700, high))
+    assert answer.reason is RefusalReason.OPEN_INTEREST_LOW
+    assert [answer.numbers[f"otm{step}_unfit"] for step in range(3)] == ["oi_low", "below_band", "below_band"]
+
+
 def test_low_interest_everywhere_is_its_own_refusal() -> None:
     thin = CHAIN.replace("137.20 3000000", "137.20 49999")
     none = msgspec.structs.replace(RULES, max_otm=0)

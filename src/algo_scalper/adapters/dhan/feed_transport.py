@@ -20,6 +20,7 @@ _BINARY, _TEXT, _CONTINUATION, _CLOSE = WSMsgType.BINARY, WSMsgType.TEXT, WSMsgT
 OnMessage = Callable[[memoryview], None]
 OnEnded = Callable[[str], None]
 
+HANDSHAKE_TIDY_S = 15.0
 RESET = "reset: the connection broke without a close frame"
 
 
@@ -67,14 +68,14 @@ class PicowsTransport:
         self._ping_s = ping_s
 
     async def connect(self, url: str, on_message: OnMessage, on_ended: OnEnded) -> Link:
-        """As `Transport.connect`. The caller bounds the time it may take."""
+        """As `Transport.connect`. The caller bounds the time it may take; the library's own bound only tidies up."""
         listener = _Listener(on_message, on_ended)
         ping_s = self._ping_s
         try:
             transport, _ = await ws_connect(
                 lambda: listener,
                 url,
-                websocket_handshake_timeout=None,
+                websocket_handshake_timeout=HANDSHAKE_TIDY_S,
                 max_redirects=0,
                 logger_name=logging.Logger("dhan_socket", logging.CRITICAL + 1),  # noqa: LOG001 - heard by nobody
                 enable_auto_ping=ping_s is not None,

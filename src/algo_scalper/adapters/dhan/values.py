@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
 
 from algo_scalper.domain.errors import DataError
@@ -26,7 +27,7 @@ def number(value: object, what: str) -> float:
         found = float(value)
     except ValueError:
         raise DataError(f"{what}: {value!r} is not a number") from None
-    if found != found or found in (float("inf"), float("-inf")):
+    if not math.isfinite(found):
         raise DataError(f"{what}: {value!r} is not a number")
     return found
 

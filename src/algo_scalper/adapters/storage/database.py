@@ -44,9 +44,10 @@ class Database:
 
     @contextmanager
     def read(self, doing: str) -> Iterator[sa.Connection]:
-        """One consistent view."""
+        """One consistent view: nothing committed meanwhile is seen by a later query of the block."""
+        snapshot: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self.errors(doing), self.engine.connect() as connection:
-            yield connection.execution_options(reading=True)
+            yield connection.execution_options(reading=True, **snapshot)
 
     @contextmanager
     def errors(self, doing: str) -> Iterator[None]:

@@ -8,12 +8,18 @@ import os
 import platform
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote
 
 import sqlalchemy as sa
 
 from algo_scalper.adapters.storage.database import Database, postgres_database
 from algo_scalper.domain.errors import SecondInstance, StoreError
+
+_HOLDER = sa.text(
+    "SELECT application_name FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE l.locktype = 'advisory' "
+    "AND l.granted AND l.classid::bigint << 32 | l.objid::bigint = :number"
+)
 
 
 class InstanceLock:
@@ -73,7 +79,7 @@ class InstanceLock:
             os.close(self._file)
             self._file = -1
 
-    def __enter__(self) -> InstanceLock:
+    def __enter__(self) -> Self:
         """Hold it for a block."""
         return self
 
@@ -95,13 +101,7 @@ def _lock_server(url: str, account: str) -> tuple[Database, sa.Connection]:
         )
         if connection.execute(sa.select(sa.func.pg_try_advisory_lock(number))).scalar_one():
             return database, connection
-        holder = connection.execute(
-            sa.text(
-                "SELECT application_name FROM pg_stat_activity a JOIN pg_locks l USING (pid) WHERE l.locktype = "
-                "'advisory' AND l.granted AND l.classid::bigint << 32 | l.objid::bigint = :number"
-            ),
-            {"number": number},
-        ).scalars().first()
+        holder = connection.execute(_HOLDER, {"number": number}).scalars().first()
         connection.close()
     database.close()
     raise SecondInstance(

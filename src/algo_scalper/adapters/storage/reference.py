@@ -132,7 +132,7 @@ class ReferenceStore:
         if not rows:
             return
         statement = sqlite.insert(candles) if self._database.is_sqlite else postgresql.insert(candles)
-        fresh = {name: statement.excluded[name] for name in candles.c.keys() if name not in {"key", "start_ns"}}
+        fresh = {bar.name: statement.excluded[bar.name] for bar in candles.c if not bar.primary_key}
         with self._database.write("keeping candles") as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=["key", "start_ns"], set_=fresh), rows)
 

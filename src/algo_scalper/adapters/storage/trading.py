@@ -120,11 +120,9 @@ class TradingStore:
             open_positions = sa.select(positions.c.record).where(
                 positions.c.account == self.account, positions.c.state != PositionState.CLOSED.value
             )
-            ledger = sa.select(day_ledger.c.record).where(
-                day_ledger.c.account == self.account, day_ledger.c.day == day
-            )
+            ledger = sa.select(day_ledger.c.record).where(day_ledger.c.account == self.account, day_ledger.c.day == day)
             soft = sa.select(soft_state.c.record).where(soft_state.c.account == self.account)
-            restored = Restored(
+            return Restored(
                 positions=self._decoded(
                     connection, open_positions.order_by(positions.c.opened_ns, positions.c.id), _position
                 ),
@@ -133,7 +131,6 @@ class TradingStore:
                 soft=next(iter(self._decoded(connection, soft, _soft)), None),
                 standing_halt=self._standing_halt(connection),
             )
-        return restored
 
     # --- halts, settings and the audit log ---
 
@@ -158,7 +155,7 @@ class TradingStore:
         """All settings of the account by name."""
         query = sa.select(settings.c.name, settings.c.value).where(settings.c.account == self.account)
         with self._database.read("reading the settings") as connection:
-            return {name: value for name, value in connection.execute(query.order_by(settings.c.name))}
+            return {row.name: row.value for row in connection.execute(query.order_by(settings.c.name))}
 
     def change_setting(self, name: str, value: str, *, at_ns: int, by: str) -> None:
         """Set one setting; who did it goes into the audit log."""
@@ -358,9 +355,7 @@ class TradingStore:
         row = {"account": self.account, "at_ns": at_ns, "who": who, "action": action, "detail": detail}
         connection.execute(sa.insert(audit_log), row)
 
-    def _decoded(
-        self, connection: sa.Connection, query: sa.Select[tuple[bytes]], decode: Any
-    ) -> tuple[Any, ...]:
+    def _decoded(self, connection: sa.Connection, query: sa.Select[tuple[bytes]], decode: Any) -> tuple[Any, ...]:
         try:
             return tuple(decode(record) for record in connection.execute(query).scalars())
         except msgspec.MsgspecError as error:
@@ -373,7 +368,7 @@ class TradingStore:
         """Insert the rows, or overwrite those that are there under the same primary key."""
         statement = self._insert(table)
         keys = [column.name for column in table.primary_key]
-        fresh = {name: statement.excluded[name] for name in table.c.keys() if name not in keys}
+        fresh = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
         connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=fresh), list(rows))
 
     def _insert_new(self, connection: sa.Connection, table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> None:

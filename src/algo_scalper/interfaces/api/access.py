@@ -27,7 +27,7 @@ from litestar.handlers import BaseRouteHandler
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.interfaces.api.settings import is_loopback
 
-TOKEN_FILE = "api-token"
+TOKEN_FILE = "api-token"  # noqa: S105 - the name of the file
 COMMAND_HEADER = "x-algo-scalper"
 OPEN_TO_ALL = "open"
 """Route option: no token needed."""
@@ -45,7 +45,9 @@ def load_token(data_dir: Path) -> str:
     except FileExistsError:
         token = path.read_text(encoding="ascii").strip()
         if len(token) < 32:
-            raise ConfigError(f"{path}: not a token of ours; remove the file and start again to get a new one") from None
+            raise ConfigError(
+                f"{path}: not a token of ours; remove the file and start again to get a new one"
+            ) from None
         if os.name == "posix" and path.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: other users can read the token; run: chmod 600 {path}") from None
         return token

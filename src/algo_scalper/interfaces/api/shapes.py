@@ -76,6 +76,3 @@ def select_decisions(
         and ist_second(line.decision.at_ns) >= from_s
     ]
     return chosen[: -limit - 1 : -1]
-
-
-

@@ -156,6 +156,12 @@ class SteppedTime:
             engine.put(msgspec.json.encode({"end": {"at_ns": self._venue.world.now_ns}}).decode())
             return
         at_ns = max(min(instants), self._venue.world.now_ns)
-        answers = self._venue.step(at_ns)
-        told = {"at_ns": at_ns, "feed": counters.feed_out, "orders": counters.orders_out, "answers": answers}
+        done = self._venue.step(at_ns)
+        told = {
+            "at_ns": at_ns,
+            "feed": counters.feed_out,
+            "orders": counters.orders_out,
+            "answers": done.answered,
+            "lost": done.lost,
+        }
         engine.put(msgspec.json.encode({"step": told}).decode())

@@ -14,7 +14,7 @@ from algo_scalper.domain.units import IST_OFFSET_S, NS_PER_SECOND
 from algo_scalper.interfaces.simulator.replies import data_rupees, java_float, java_rupees
 from algo_scalper.interfaces.simulator.tape import DayPrint
 
-NO_LEVEL = {"quantity": 0, "orders": 0, "price": 0}
+NO_LEVEL: dict[str, int | float] = {"quantity": 0, "orders": 0, "price": 0}
 CHART_COLUMNS = ("open", "high", "low", "close", "volume", "timestamp")
 _NO_GREEKS = {"delta": 0, "theta": 0, "gamma": 0, "vega": 0}
 
@@ -62,11 +62,12 @@ def _ohlc(day: DayPrint) -> dict[str, int | float]:
 
 
 def _levels(levels: Levels) -> list[dict[str, int | float]]:
-    shown: list[dict[str, int | float]] = [
-        {"quantity": quantity, "orders": 1 + quantity // 500, "price": data_rupees(price)}
-        for price, quantity in levels[:5]
-    ]
+    shown = [_level(price, quantity) for price, quantity in levels[:5]]
     return shown + [NO_LEVEL] * (5 - len(shown))
+
+
+def _level(price_paise: int, quantity: int) -> dict[str, int | float]:
+    return {"quantity": quantity, "orders": 1 + quantity // 500, "price": data_rupees(price_paise)}
 
 
 def expiry_list(contracts: Iterable[Contract], underlying: str, today: date) -> list[str]:

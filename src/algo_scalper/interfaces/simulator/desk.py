@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY, Contract, Index
 from algo_scalper.domain.market import Candle
-from algo_scalper.domain.orders import BrokerOrder
+from algo_scalper.domain.orders import BrokerOrder, Product
 from algo_scalper.domain.units import ist_day
-from algo_scalper.interfaces.simulator.register import Register
 from algo_scalper.interfaces.simulator.tape import DayPrint, Tape
+from algo_scalper.simulation.exchange import ExchangeOrder, Fill
 from algo_scalper.simulation.world import World
 
 SIMULATED = "SIMULATED"
@@ -20,9 +19,8 @@ SIMULATED = "SIMULATED"
 class Desk:
     """One account at the simulated broker."""
 
-    def __init__(self, world: World, register: Register, client_id: str = SIMULATED, token: str = SIMULATED) -> None:
+    def __init__(self, world: World, client_id: str = SIMULATED, token: str = SIMULATED) -> None:
         self.world = world
-        self.register = register
         self.client_id = client_id
         self.token = token
         self.tape = Tape(world.previous_close_paise)
@@ -36,21 +34,40 @@ class Desk:
     @property
     def day(self) -> date:
         """The trading day being simulated."""
-        return ist_day(self.world.now_ns)
+        return self.world.market.day
 
-    def rows(self, book: BookRead) -> list[BrokerOrder]:
-        """The book's orders, newest first, shown to the register on their way."""
-        self.register.observe_all(book.orders, book.at_ns)
-        return sorted(
-            book.orders, key=lambda row: (self.register.orders[row.broker_id].created_ns, row.broker_id), reverse=True
-        )
+    @property
+    def close_ns(self) -> int:
+        """When the last contract stops trading."""
+        return self.world.exchange.closed_ns
 
-    def order(self, broker_id: str) -> BrokerOrder | None:
-        """The order as it stands now."""
-        for row in self.world.book().orders:
-            if row.broker_id == broker_id:
-                return row
-        return None
+    def order(self, broker_id: str) -> ExchangeOrder | None:
+        """The broker's record of an order, as it stands now."""
+        return self.world.exchange.order(broker_id)
+
+    def fills(self) -> list[tuple[Fill, ExchangeOrder]]:
+        """The day's trades, newest first, each with its order; a settlement belongs to none and is left out."""
+        exchange = self.world.exchange
+        found = ((fill, exchange.order(fill.broker_id)) for fill in reversed(exchange.fills()))
+        return [(fill, order) for fill, order in found if order is not None]
+
+    def last_fill_paise(self, row: BrokerOrder) -> int:
+        """Price of the newest execution counted in ``row``; 0 before the first."""
+        counted = price_paise = 0
+        for fill in self.world.exchange.fills():
+            if fill.broker_id == row.broker_id and counted < row.filled_quantity:
+                counted += fill.quantity
+                price_paise = fill.price_paise
+        return price_paise
+
+    def product_of(self, key: int) -> Product:
+        """The product of the newest order in a contract; INTRADAY when there is none."""
+        product = Product.INTRADAY
+        for row in self.world.exchange.rows():
+            record = self.order(row.broker_id)
+            if row.key == key and record is not None:
+                product = record.product
+        return product
 
     def day_print(self, key: int) -> DayPrint:
         """An instrument's day: from the tape if it is being printed, else priced now and not kept."""
@@ -62,7 +79,7 @@ class Desk:
         if key in self.indices:
             aside.recall(key, self.candles_today(key))
         found = aside.get(key)
-        assert found is not None  # noqa: S101 - `take` has just made it
+        assert found is not None
         return found
 
     def last_paise(self, key: int) -> int:
@@ -78,7 +95,5 @@ class Desk:
         """Closed one-minute candles of an index since today's open."""
         today = self.day
         return tuple(
-            candle
-            for candle in self.world.history(key, self.world.now_ns)
-            if ist_day(candle.start_ns) == today
+            candle for candle in self.world.history(key, self.world.now_ns) if ist_day(candle.start_ns) == today
         )

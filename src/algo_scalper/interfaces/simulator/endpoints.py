@@ -5,7 +5,7 @@ An endpoint returns a `Reply`, or something to be asked of the world and how the
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -36,6 +36,7 @@ from algo_scalper.interfaces.simulator.replies import (
     trading_error,
 )
 from algo_scalper.interfaces.simulator.tape import DayPrint
+from algo_scalper.simulation.exchange import FOREIGN_ID
 
 MOST_QUOTED = 1_000
 LONGEST_CHART = timedelta(days=90)
@@ -131,29 +132,31 @@ def budget_key(call: Call) -> str:
 # Orders
 
 
+def _refused(reason: str) -> Reply:
+    """The broker's no: a DH-905 for what cannot be asked, a DH-906 for what cannot be done."""
+    code, _, text = reason.partition(": ")
+    if code == "DH-905":
+        return bad_input(text)
+    return order_error(text if code == "DH-906" else reason)
+
+
 def _place(desk: Desk, call: Call, _: str) -> Reply | Asked:
-    now_ns = desk.world.now_ns
     try:
-        command = place_order(call.body, desk.client_id, now_ns, desk.last_paise)
+        command = place_order(call.body, desk.client_id, desk.world.now_ns, desk.last_paise)
     except Refused as refusal:
         return refusal.reply
-
-    def accepted(broker_id: str) -> Reply:
-        desk.register.opened(broker_id, command.product, now_ns)
-        return success({"orderId": broker_id, "orderStatus": "TRANSIT"})
-
-    return OrderAsked(command, accepted, bad_input)
+    return OrderAsked(command, _in_transit, _refused)
 
 
 def _modify(desk: Desk, call: Call, order_id: str) -> Reply | Asked:
-    row = desk.order(order_id)
-    if row is None:
+    record = desk.order(order_id)
+    if record is None:
         return order_error(_CANNOT)
     try:
-        command = modify_order(call.body, row, desk.last_paise)
+        command = modify_order(call.body, record.row(), desk.last_paise)
     except Refused as refusal:
         return refusal.reply
-    return OrderAsked(command, _in_transit, order_error)
+    return OrderAsked(command, _in_transit, _refused)
 
 
 def _in_transit(broker_id: str) -> Reply:
@@ -161,81 +164,74 @@ def _in_transit(broker_id: str) -> Reply:
 
 
 def _cancel(desk: Desk, _: Call, order_id: str) -> Reply | Asked:
-    row = desk.order(order_id)
-    if row is None:
+    record = desk.order(order_id)
+    if record is None:
         return order_error(_CANNOT)
-    if row.status is BrokerStatus.TRANSIT:
+    if record.status is BrokerStatus.TRANSIT:
         return order_error("Order is in Transit state")
-    return OrderAsked(cancel_order(row), _cancelled, order_error)
+    return OrderAsked(cancel_order(record.row()), _cancelled, _refused)
 
 
 def _cancelled(broker_id: str) -> Reply:
     return success({"orderId": broker_id, "orderStatus": "CANCELLED"})
 
 
-def _book(desk: Desk, print_book: Callable[[BookRead], Reply]) -> BookAsked:
-    """Read the book, then print some of it."""
-
-    def noted(book: BookRead) -> Reply:
-        desk.register.observe_all(book.orders, book.at_ns)
-        return print_book(book)
-
-    return BookAsked(noted)
-
-
-def _order_rows(desk: Desk, found: list[BrokerOrder]) -> list[dict[str, object]]:
-    orders = desk.register.orders
-    return [
-        rows.order_row(row, orders[row.broker_id], desk.contracts[row.key], desk.client_id) for row in found
-    ]
+def _order_rows(desk: Desk, found: Iterable[BrokerOrder]) -> list[dict[str, object]]:
+    """Rows of the book, newest first."""
+    printed = []
+    for row in sorted(found, key=lambda row: row.broker_id, reverse=True):
+        record = desk.order(row.broker_id)
+        if record is not None:
+            printed.append(rows.order_row(row, record, desk.contracts[row.key], desk.client_id))
+    return printed
 
 
 def _orders(desk: Desk, _: Call, __: str) -> BookAsked:
-    return _book(desk, lambda book: success(_order_rows(desk, desk.rows(book))))
+    return BookAsked(lambda book: success(_order_rows(desk, book.orders)))
 
 
 def _order(desk: Desk, _: Call, order_id: str) -> BookAsked:
     """The documents promise an object; the server answers with a list, empty for an unknown id."""
-    return _book(
-        desk,
-        lambda book: success(_order_rows(desk, [row for row in book.orders if row.broker_id == order_id])),
-    )
+    return BookAsked(lambda book: success(_order_rows(desk, [row for row in book.orders if row.broker_id == order_id])))
 
 
 def _order_by_correlation(desk: Desk, _: Call, correlation_id: str) -> BookAsked:
+    """The newest order under this id; in transit it is not found yet. An app's orders share ``NA`` and have no id."""
+
     def print_found(book: BookRead) -> Reply:
-        found = [
-            row
-            for row in desk.rows(book)
-            if rows.shown_correlation_id(row) == correlation_id and row.status is not BrokerStatus.TRANSIT
-        ]
-        return success(_order_rows(desk, found)[0]) if found else order_error(_CANNOT, 404)
+        found = _order_rows(
+            desk,
+            [
+                row
+                for row in book.orders
+                if row.correlation_id == correlation_id != FOREIGN_ID and row.status is not BrokerStatus.TRANSIT
+            ],
+        )
+        return success(found[0]) if found else order_error(_CANNOT, 404)
 
-    return _book(desk, print_found)
-
-
-def _trade_rows(desk: Desk, order_id: str) -> list[dict[str, object]]:
-    printed = []
-    for trade in reversed(desk.register.trades):
-        facts = desk.register.orders[trade.broker_id]
-        if facts.row is not None and order_id in ("", trade.broker_id):
-            printed.append(rows.trade_row(trade, facts.row, facts, desk.contracts[facts.row.key], desk.client_id))
-    return printed
+    return BookAsked(print_found)
 
 
 def _trades(desk: Desk, _: Call, order_id: str) -> BookAsked:
-    return _book(desk, lambda _: success(_trade_rows(desk, order_id)))
+    return BookAsked(
+        lambda _: success(
+            [
+                rows.trade_row(fill, record, desk.contracts[fill.key], desk.client_id)
+                for fill, record in desk.fills()
+                if order_id in ("", fill.broker_id)
+            ]
+        )
+    )
 
 
 def _positions(desk: Desk, _: Call, __: str) -> BookAsked:
-    return _book(
-        desk,
+    return BookAsked(
         lambda book: success(
             [
                 rows.position_row(
                     position,
                     desk.contracts[position.key],
-                    desk.register.product_of(position.key),
+                    desk.product_of(position.key),
                     desk.last_paise(position.key) if position.net_quantity else 0,
                     desk.client_id,
                 )
@@ -246,7 +242,7 @@ def _positions(desk: Desk, _: Call, __: str) -> BookAsked:
 
 
 def _funds(desk: Desk, _: Call, __: str) -> BookAsked:
-    return _book(desk, lambda book: success(rows.funds_body(book.funds, desk.client_id)))
+    return BookAsked(lambda book: success(rows.funds_body(book.funds, desk.client_id)))
 
 
 def _holdings(_: Desk, __: Call, ___: str) -> Reply:

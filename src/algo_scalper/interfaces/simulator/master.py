@@ -8,8 +8,8 @@ a trailing comma in the detailed layout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
 
+from algo_scalper.domain.calendar import is_monthly
 from algo_scalper.domain.instruments import Contract, Exchange, OptionType, Segment, key_security_id, key_segment
 
 COMPACT_HEADER = (
@@ -40,15 +40,13 @@ _STRANGERS = (
     # the exchange's own test contracts.
     "NSE,E,13,EQUITY,0,ABB,1.0,ABB,,,,50.0000,NA,ES,EQ,ABB INDIA LIMITED",
     "NSE,E,25,EQUITY,0,ADANIENT,1.0,Adani Enterprises,,,,10.0000,NA,ES,EQ,ADANI ENTERPRISES LIMITED",
-    "NSE,D,36687,FUTSTK,0,011NSETEST-Nov2036-FUT,50.0,011NSETEST 27 NOV FUT,2036-11-27 14:30:00,-0.01000,XX,5.0000,W,"
-    "FUT,,",
+    "NSE,D,36687,FUTSTK,0,011NSETEST-Nov2036-FUT,50.0,011NSETEST 27 NOV FUT,2036-11-27 14:30:00,-0.01000,XX,5.0000,W,FUT,,",
 )
 _UNDERLYING_TOKEN = {"NIFTY": 26_000, "BANKNIFTY": 26_009, "FINNIFTY": 26_037, "SENSEX": 1}
 _EXPIRY_TIME = {Exchange.NSE: "14:30:00", Exchange.BSE: "15:30:00"}
 _INSTRUMENT_TYPE = {Exchange.NSE: "OP", Exchange.BSE: "OPTIDX"}
 _MNEMONIC = {Exchange.NSE: "", Exchange.BSE: "BSXOPT"}
 _SIDE = {OptionType.CE: "CALL", OptionType.PE: "PUT"}
-_NEW_WEEKDAYS = date(2025, 9, 1)
 
 
 def trading_symbol(contract: Contract) -> str:
@@ -67,17 +65,9 @@ def expiry_with_time(contract: Contract) -> str:
     return f"{contract.expiry:%Y-%m-%d} {_EXPIRY_TIME[contract.exchange]}"
 
 
-def expiry_flag(exchange: Exchange, expiry: date) -> str:
-    """``M`` for the month's last nominal expiry day, ``W`` before it.
-
-    The nominal day is the exchange's weekday on or after ``expiry``, which a holiday may have brought forward.
-    """
-    if expiry >= _NEW_WEEKDAYS:
-        weekday = 1 if exchange is Exchange.NSE else 3
-    else:
-        weekday = 3 if exchange is Exchange.NSE else 4
-    nominal = expiry + timedelta((weekday - expiry.weekday()) % 7)
-    return "M" if (nominal + timedelta(7)).month != nominal.month else "W"
+def expiry_flag(contract: Contract) -> str:
+    """``M`` for a monthly contract, ``W`` for a weekly one."""
+    return "M" if is_monthly(contract.underlying, contract.expiry) else "W"
 
 
 def compact_csv(contracts: Iterable[Contract]) -> str:
@@ -104,7 +94,7 @@ def _compact_rows(contracts: Iterable[Contract]) -> Iterator[str]:
                 f"{contract.strike_paise / 100:.5f}",
                 contract.option_type,
                 f"{contract.tick_paise:.4f}",
-                expiry_flag(exchange, contract.expiry),
+                expiry_flag(contract),
                 _INSTRUMENT_TYPE[exchange],
                 "",
                 _MNEMONIC[exchange],
@@ -138,7 +128,7 @@ def _detailed_option_rows(contracts: Iterable[Contract], segment: Segment) -> It
             f"{exchange},D,{key_security_id(contract.key)},NA,OPTIDX,{_UNDERLYING_TOKEN.get(contract.underlying, 0)},"
             f"{contract.underlying},{symbol},{display_name(contract)},{_INSTRUMENT_TYPE[exchange]},NA,{contract.lot:.1f},"
             f"{contract.expiry:%Y-%m-%d},{contract.strike_paise / 100:.5f},{contract.option_type},"
-            f"{contract.tick_paise:.4f},{expiry_flag(exchange, contract.expiry)},N,N,N,NA,A,0,0,0,0,0,0,0,"
+            f"{contract.tick_paise:.4f},{expiry_flag(contract)},N,N,N,NA,A,0,0,0,0,0,0,0,"
             # The day's price band is not listed; Dhan prints 0.0000 where it has none. Freeze is one above the maximum.
             f"0.0000,0.0000,{contract.freeze_quantity + 1},"
         )

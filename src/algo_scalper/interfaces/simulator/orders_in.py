@@ -30,7 +30,7 @@ _PRODUCTS = {product.value: product for product in Product}
 _ORDER_TYPES = frozenset({"LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_MARKET"})
 
 
-class Refused(Exception):  # noqa: N818 - it carries an answer, not a fault
+class Refused(Exception):
     """The gateway's answer to a request it does not pass on."""
 
     def __init__(self, reply: Reply) -> None:
@@ -53,9 +53,7 @@ def body_object(raw: bytes) -> dict[str, object]:
     return body
 
 
-def place_order(
-    raw: bytes, client_id: str, at_ns: int, last_paise: Callable[[int], int]
-) -> PlaceOrder:
+def place_order(raw: bytes, client_id: str, at_ns: int, last_paise: Callable[[int], int]) -> PlaceOrder:
     """A placement. ``last_paise`` (of a key, 0 when unknown) is what a MARKET order is priced from. Raises `Refused`."""
     body = body_object(raw)
     if not body.get("dhanClientId"):

@@ -7,17 +7,18 @@ from datetime import UTC, datetime
 import msgspec
 
 from algo_scalper.domain.account import Funds
-from algo_scalper.domain.instruments import Contract, OptionType, key_security_id, key_segment
+from algo_scalper.domain.instruments import Contract, Exchange, OptionType, key_security_id, key_segment
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.units import IST_OFFSET_NS, NS_PER_SECOND
 from algo_scalper.interfaces.simulator.master import display_name, expiry_with_time, trading_symbol
-from algo_scalper.interfaces.simulator.register import BY_HAND, OrderFacts, Trade, exchange_order_id
 from algo_scalper.interfaces.simulator.replies import java_rupees
+from algo_scalper.simulation.exchange import FOREIGN_ID, ExchangeOrder, Fill
 
 NEVER = "0001-01-01 00:00:00"
 ORDER_TYPE = {OrderKind.LIMIT: "LIMIT", OrderKind.STOP_LIMIT: "STOP_LOSS"}
 _DRV_TYPE = {OptionType.CE: "CALL", OptionType.PE: "PUT"}
 _ZERO = java_rupees(0)
+_FIRST_TRADE_ID = 1_000_000
 
 
 def ist_text(at_ns: int) -> str:
@@ -27,9 +28,19 @@ def ist_text(at_ns: int) -> str:
     return datetime.fromtimestamp((at_ns + IST_OFFSET_NS) // NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def shown_correlation_id(row: BrokerOrder) -> str:
-    """Orders from an app carry none: Dhan prints ``NA``."""
-    return "NA" if row.correlation_id.startswith(BY_HAND) else row.correlation_id
+def exchange_order_id(row: BrokerOrder, record: ExchangeOrder, exchange: Exchange) -> str:
+    """Like the exchanges' own: 16 digits at NSE, close to epoch nanoseconds at BSE, ``0`` where none was given."""
+    if not _exchange_ns(row, record):
+        return "0"
+    if exchange is Exchange.BSE:
+        return str(record.created_ns)
+    sequence = int(record.broker_id) % 1_000_000_000
+    return f"1{1 + sequence % 8}00000{sequence:09d}"
+
+
+def _exchange_ns(row: BrokerOrder, record: ExchangeOrder) -> int:
+    """When the exchange last spoke of the order; 0 for one that never reached it."""
+    return 0 if row.status in (BrokerStatus.TRANSIT, BrokerStatus.REJECTED) else record.updated_ns
 
 
 def remaining_quantity(row: BrokerOrder) -> int:
@@ -48,17 +59,17 @@ def oms_text(row: BrokerOrder) -> str:
     return "" if row.status is BrokerStatus.TRANSIT else "CONFIRMED"
 
 
-def order_row(row: BrokerOrder, facts: OrderFacts, contract: Contract, client_id: str) -> dict[str, object]:
+def order_row(row: BrokerOrder, record: ExchangeOrder, contract: Contract, client_id: str) -> dict[str, object]:
     """One element of ``GET /orders``."""
     return {
         "dhanClientId": client_id,
         "orderId": row.broker_id,
-        "exchangeOrderId": exchange_order_id(facts),
-        "correlationId": shown_correlation_id(row),
+        "exchangeOrderId": exchange_order_id(row, record, contract.exchange),
+        "correlationId": row.correlation_id,
         "orderStatus": row.status,
         "transactionType": row.side.name,
         "exchangeSegment": key_segment(row.key).name,
-        "productType": facts.product,
+        "productType": record.product,
         "orderType": ORDER_TYPE[row.kind],
         "validity": "DAY",
         "tradingSymbol": trading_symbol(contract),
@@ -71,9 +82,9 @@ def order_row(row: BrokerOrder, facts: OrderFacts, contract: Contract, client_id
         "boProfitValue": _ZERO,
         "boStopLossValue": _ZERO,
         "legName": "NA",
-        "createTime": ist_text(facts.created_ns),
-        "updateTime": ist_text(facts.updated_ns),
-        "exchangeTime": ist_text(facts.exchange_ns),
+        "createTime": ist_text(record.created_ns),
+        "updateTime": ist_text(record.updated_ns),
+        "exchangeTime": ist_text(_exchange_ns(row, record)),
         "drvExpiryDate": contract.expiry.isoformat(),
         "drvOptionType": _DRV_TYPE[contract.option_type],
         "drvStrikePrice": java_rupees(contract.strike_paise),
@@ -91,25 +102,23 @@ def average_rupees(value_paise: int, quantity: int) -> msgspec.Raw:
     return java_rupees(value_paise / quantity) if quantity else _ZERO
 
 
-def trade_row(
-    trade: Trade, row: BrokerOrder, facts: OrderFacts, contract: Contract, client_id: str
-) -> dict[str, object]:
+def trade_row(fill: Fill, record: ExchangeOrder, contract: Contract, client_id: str) -> dict[str, object]:
     """One element of ``GET /trades``: ``drvOptionType`` is ``NA`` there even for options."""
-    at = ist_text(trade.at_ns)
+    row, at = record.row(), ist_text(fill.at_ns)
     return {
         "dhanClientId": client_id,
-        "orderId": row.broker_id,
-        "exchangeOrderId": exchange_order_id(facts),
-        "exchangeTradeId": str(trade.trade_id),
-        "transactionType": row.side.name,
-        "exchangeSegment": key_segment(row.key).name,
-        "productType": facts.product,
-        "orderType": ORDER_TYPE[row.kind],
+        "orderId": fill.broker_id,
+        "exchangeOrderId": exchange_order_id(row, record, contract.exchange),
+        "exchangeTradeId": str(_FIRST_TRADE_ID + fill.number),
+        "transactionType": fill.side.name,
+        "exchangeSegment": key_segment(fill.key).name,
+        "productType": record.product,
+        "orderType": ORDER_TYPE[record.kind],
         "tradingSymbol": trading_symbol(contract),
         "customSymbol": None,
-        "securityId": str(key_security_id(row.key)),
-        "tradedQuantity": trade.quantity,
-        "tradedPrice": average_rupees(trade.value_paise, trade.quantity),
+        "securityId": str(key_security_id(fill.key)),
+        "tradedQuantity": fill.quantity,
+        "tradedPrice": java_rupees(fill.price_paise),
         "createTime": at,
         "updateTime": at,
         "exchangeTime": at,
@@ -177,19 +186,24 @@ def funds_body(funds: Funds, client_id: str) -> dict[str, object]:
 
 
 def order_alert(
-    row: BrokerOrder, facts: OrderFacts, contract: Contract, ref_ltp_paise: int, client_id: str
+    row: BrokerOrder,
+    record: ExchangeOrder,
+    contract: Contract,
+    last_fill_paise: int,
+    ref_ltp_paise: int,
+    client_id: str,
 ) -> bytes:
     """One push of the order socket: camelCase, Title-case status, zero numbers and empty strings omitted."""
-    exchange = contract.exchange
+    by_hand = row.correlation_id == FOREIGN_ID
     data: dict[str, object] = {
-        "exchange": exchange,
+        "exchange": contract.exchange,
         "segment": "D",
-        "source": "N" if facts.by_hand else "P",
+        "source": "N" if by_hand else "P",
         "securityId": str(key_security_id(row.key)),
         "clientId": client_id,
-        "exchOrderNo": exchange_order_id(facts),
+        "exchOrderNo": exchange_order_id(row, record, contract.exchange),
         "orderNo": row.broker_id,
-        "product": "I" if facts.product is Product.INTRADAY else "M",
+        "product": "I" if record.product is Product.INTRADAY else "M",
         "txnType": "B" if row.side is Side.BUY else "S",
         "orderType": "LMT" if row.kind is OrderKind.LIMIT else "SL",
         "validity": "DAY",
@@ -198,21 +212,21 @@ def order_alert(
         "tradedQty": row.filled_quantity,
         "price": _number(row.price_paise),
         "triggerPrice": _number(row.trigger_paise),
-        "tradedPrice": _number(facts.last_fill_paise if row.filled_quantity else 0),
+        "tradedPrice": _number(last_fill_paise),
         "avgTradedPrice": _number(row.filled_value_paise / row.filled_quantity if row.filled_quantity else 0),
         "strategyId": "NA",
         "offMktFlag": "0",
-        "orderDateTime": ist_text(facts.created_ns),
-        "exchOrderTime": ist_text(facts.exchange_ns),
-        "lastUpdatedTime": ist_text(facts.updated_ns),
-        "remarks": " " if facts.by_hand else "NR",
+        "orderDateTime": ist_text(record.created_ns),
+        "exchOrderTime": ist_text(_exchange_ns(row, record)),
+        "lastUpdatedTime": ist_text(record.updated_ns),
+        "remarks": " " if by_hand else "NR",
         "mktType": "NL",
         "reasonDescription": oms_text(row),
         "legNo": 1,
         "instrument": "OPTIDX",
         "symbol": trading_symbol(contract)[:15],
-        "productName": facts.product,
-        "status": _status(row, facts),
+        "productName": record.product,
+        "status": _status(row, record),
         "lotSize": contract.lot,
         "strikePrice": _number(contract.strike_paise),
         "expiryDate": contract.expiry.isoformat(),
@@ -220,20 +234,21 @@ def order_alert(
         "displayName": display_name(contract),
         "isin": "NA",
         "series": "XX",
-        "goodTillDaysDate": ist_text(facts.created_ns)[:10],
+        "goodTillDaysDate": ist_text(record.created_ns)[:10],
         "refLtp": _number(ref_ltp_paise),
         "tickSize": contract.tick_paise / 100,
         "algoId": "0",
         "multiplier": 1,
-        "correlationId": shown_correlation_id(row),
+        "correlationId": row.correlation_id,
     }
     kept = {key: value for key, value in data.items() if value not in (0, "")}
     return msgspec.json.encode({"Data": kept, "Type": "order_alert"})
 
 
-def _status(row: BrokerOrder, facts: OrderFacts) -> str:
+def _status(row: BrokerOrder, record: ExchangeOrder) -> str:
     """Title case; a modification that rests is ``Modified``."""
-    return "Modified" if facts.modified else row.status.replace("_", " ").title()
+    is_modified = row.status is BrokerStatus.PENDING and record.modifications
+    return "Modified" if is_modified else row.status.replace("_", " ").title()
 
 
 def _number(paise: float) -> int | float:

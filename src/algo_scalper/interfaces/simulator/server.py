@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -25,13 +24,13 @@ from algo_scalper.interfaces.simulator.desk import SIMULATED, Desk
 from algo_scalper.interfaces.simulator.endpoints import Call
 from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal, TokenState
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
-from algo_scalper.interfaces.simulator.register import Register
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, internal_error, not_found, success
 from algo_scalper.interfaces.simulator.state import StateFile
 from algo_scalper.interfaces.simulator.venue import TOKEN_EXPIRED, Exchange, Lost, OrderSession, Venue
 from algo_scalper.simulation.world import World
 
 HOST = "127.0.0.1"
+DEFAULT_PORT = 9200
 PING_EVERY_NS = 10 * NS_PER_SECOND
 PONG_WITHIN_NS = 40 * NS_PER_SECOND
 AUTHENTICATION_FAILED = 808
@@ -46,7 +45,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class SimulatorConfig(msgspec.Struct, frozen=True):
     """How a simulator is served. ``port`` 0 takes any free one; ``rate`` is virtual seconds per real second."""
 
-    port: int = 8787
+    port: int = DEFAULT_PORT
     rate: float = 1.0
     stepped: bool = False
     limited: bool = True
@@ -85,23 +84,16 @@ class SimulatorServer:
     def __init__(self, world: World, config: SimulatorConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._state = StateFile(config.state) if config.state is not None else None
-        register = Register() if self._state is None else self._state.load(world, clock.now_ns(), self._elapsed_rate)
-        self.venue = Venue(Desk(world, register, config.client_id, config.token), limited=config.limited)
-        if self._state is not None:
-            state = self._state
-            self.venue.on_change = lambda: state.save(world, register, clock.now_ns())
+        self.venue = Venue(Desk(world, config.client_id, config.token), limited=config.limited)
+        if config.state is not None:
+            state = StateFile(config.state)
+            self.venue.on_change = lambda: state.save(world, clock.now_ns())
         self.stepped = SteppedTime(self.venue) if config.stepped else None
         self.paced = None if config.stepped else PacedTime(self.venue, clock, config.rate)
         self.port = 0
         self.stopped = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._pacing: asyncio.Task[None] | None = None
-
-    @property
-    def _elapsed_rate(self) -> float:
-        """How fast the market went on while this simulator was down: not at all in stepped time."""
-        return 0.0 if self._config.stepped else self._config.rate
 
     async def start(self) -> None:
         """Bind and serve. Raises `ConfigError` when the port is taken."""
@@ -192,7 +184,9 @@ class SimulatorServer:
         self._begin()
         session = self.venue.open_feed()
         query = request.query
-        if refusal is FeedRefusal.DISCONNECT or not self.venue.admits(query.get("token", ""), query.get("clientId", "")):
+        if refusal is FeedRefusal.DISCONNECT or not self.venue.admits(
+            query.get("token", ""), query.get("clientId", "")
+        ):
             dead = self.venue.faults.token is TokenState.DEAD
             session.disconnect(TOKEN_EXPIRED if dead else AUTHENTICATION_FAILED)
         elif query.get("version") != "2" or query.get("authType") != "2":
@@ -434,14 +428,17 @@ def _response(reply: Reply) -> web.Response:
 
 
 def _json(message: object) -> str:
-    return json.dumps(message, separators=(",", ":"))
+    return msgspec.json.encode(message).decode()
 
 
-async def serve(world: World, config: SimulatorConfig, clock: Clock) -> None:
-    """Serve until `POST /sim/shutdown` or cancellation. Raises `ConfigError` when the port is taken."""
+async def serve(world: World, config: SimulatorConfig, clock: Clock, ready: Callable[[int], None]) -> None:
+    """Serve until `POST /sim/shutdown` or cancellation; ``ready`` gets the port once it answers.
+
+    Raises `ConfigError` when the port is taken.
+    """
     server = SimulatorServer(world, config, clock)
     await server.start()
-    log.info("simulator of %s on http://%s:%d", server.venue.desk.day, HOST, server.port)
+    ready(server.port)
     try:
         await server.stopped.wait()
     finally:

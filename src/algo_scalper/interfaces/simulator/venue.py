@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from algo_scalper.domain.commands import CancelOrder, PlaceOrder
 from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.instruments import key_security_id
 from algo_scalper.domain.market import OptionChain
-from algo_scalper.domain.orders import OrderKind, Product, Purpose, Side
+from algo_scalper.domain.orders import Side
 from algo_scalper.domain.ports import Accepted, Rejected
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, tick_down
 from algo_scalper.interfaces.simulator.desk import Desk
@@ -36,15 +35,13 @@ from algo_scalper.interfaces.simulator.faults import FaultRequest, Faults, Hand,
 from algo_scalper.interfaces.simulator.feed import FeedSession
 from algo_scalper.interfaces.simulator.limits import RateLimits
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
-from algo_scalper.interfaces.simulator.register import BY_HAND
 from algo_scalper.interfaces.simulator.replies import Reply, internal_error, not_found, order_error, rate_limited
 from algo_scalper.interfaces.simulator.rows import order_alert
-from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Delivery, Push, Quoted
+from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Delivery, Push, Question, Quoted
 
 MOST_FEEDS = 5
 TOO_MANY_CONNECTIONS = 805
 TOKEN_EXPIRED = 807
-_TERMINAL_WORDS = frozenset({"TRADED", "CANCELLED", "REJECTED", "EXPIRED"})
 _HAND_SLIP_BPS = 1_000
 
 
@@ -77,6 +74,14 @@ class Counters(msgspec.Struct):
     orders_in: int = 0
     feed_out: int = 0
     orders_out: int = 0
+
+
+class Stepped(msgspec.Struct, frozen=True):
+    """The numbers of the requests that ended in a step, in order."""
+
+    answered: list[int]
+    lost: list[int]
+    """Their connections were closed without an answer."""
 
 
 class OrderSession:
@@ -115,6 +120,7 @@ class Venue:
         self._number = 0
         self._asked: dict[int, Exchange] = {}
         self._answered: list[int] = []
+        self._lost: list[int] = []
         self._held: list[Exchange] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._sockets_made = 0
@@ -126,18 +132,18 @@ class Venue:
         instants = [at_ns for at_ns in (self.world.next_ns(), self._due[0][0] if self._due else None) if at_ns]
         return min(instants, default=None)
 
-    def step(self, at_ns: int) -> list[int]:
-        """Go to ``at_ns`` (<= `next_ns`), do and send all that is due there; the sequences answered, in order."""
+    def step(self, at_ns: int) -> Stepped:
+        """Go to ``at_ns`` (<= `next_ns`), do and send all that is due there."""
         second_before = self.world.now_ns // NS_PER_SECOND
         deliveries = self.world.step(at_ns)
-        self._answered = []
+        self._answered, self._lost = [], []
         while self._due and self._due[0][0] <= at_ns:
             heapq.heappop(self._due)[2]()
         self._deliver(deliveries)
         # Futures and outboxes are filled; not a byte has left before this returns.
         if at_ns // NS_PER_SECOND != second_before or any(isinstance(each, Answer | Push) for each in deliveries):
             self.on_change()
-        return self._answered
+        return Stepped(self._answered, self._lost)
 
     def run_until(self, at_ns: int, most_steps: int) -> bool:
         """Step through everything up to ``at_ns``; False when ``most_steps`` were not enough."""
@@ -222,10 +228,10 @@ class Venue:
         else:
             self._answer(exchange, asked.print(self.world.chain(asked.underlying, asked.expiry)))
 
-    def _submit(self, exchange: Exchange, request: PlaceOrder | CancelOrder | BookQuery | ChainQuery | object) -> None:
+    def _submit(self, exchange: Exchange, request: Question) -> None:
         self._number += 1
         self._asked[self._number] = exchange
-        self.world.submit(request, self._number)  # type: ignore[arg-type]
+        self.world.submit(request, self._number)
         self.on_schedule()
 
     def _answer_later(self, exchange: Exchange, endpoint: Endpoint, reply: Reply) -> None:
@@ -241,7 +247,7 @@ class Venue:
         shown = written.status if isinstance(written, Reply) else "lost"
         self.served[f"{exchange.call.method} {exchange.call.path} {shown}"] += 1
         if exchange.sequence and exchange.engine == self.engine:
-            self._answered.append(exchange.sequence)
+            (self._answered if isinstance(written, Reply) else self._lost).append(exchange.sequence)
         if not exchange.written.done():
             exchange.written.set_result(written)
 
@@ -357,11 +363,13 @@ class Venue:
 
     def _pushed(self, delivery: Push) -> None:
         row = delivery.row
-        facts = self.desk.register.observe(row, delivery.at_ns)
-        if self.faults.frozen(self.world.now_ns):
+        record = self.desk.order(row.broker_id)
+        if record is None or self.faults.frozen(self.world.now_ns):
             return
-        contract = self.desk.contracts[row.key]
-        alert = order_alert(row, facts, contract, self.desk.last_paise(row.key), self.desk.client_id).decode()
+        desk, contract = self.desk, self.desk.contracts[row.key]
+        alert = order_alert(
+            row, record, contract, desk.last_fill_paise(row), desk.last_paise(row.key), desk.client_id
+        ).decode()
         for session in self.order_sockets:
             if session.logged_in and session.outbox.put(alert):
                 self.counters.orders_out += 1
@@ -416,10 +424,11 @@ class Venue:
         if not hand.cancel_floor:
             self._hand_sells(hand)
             return
-        for row in self.world.book().orders:
-            mine = not hand.security_id or key_security_id(row.key) == hand.security_id
-            if mine and row.side is Side.SELL and row.status not in _TERMINAL_WORDS:
-                self._by_hand(CancelOrder(row.correlation_id, row.broker_id, row.key, Purpose.EXIT))
+        for order in self.world.exchange.working():
+            mine = not hand.security_id or key_security_id(order.key) == hand.security_id
+            if mine and order.side is Side.SELL:
+                self.world.foreign_cancel(order.broker_id)
+        self.on_schedule()
         if hand.sell:
             self.later(NS_PER_SECOND, lambda: self._hand_sells(hand))
 
@@ -432,24 +441,7 @@ class Venue:
             quantity = held if isinstance(hand.sell, str) else min(hand.sell, held)
             bid_paise = self.desk.day_print(position.key).quote.tick.bid_paise
             price_paise = tick_down(bid_paise - bid_paise * _HAND_SLIP_BPS // 10_000, contract.tick_paise)
-            self._number += 1
-            self._by_hand(
-                PlaceOrder(
-                    f"{BY_HAND}{self._number}",
-                    position.key,
-                    Side.SELL,
-                    OrderKind.LIMIT,
-                    quantity,
-                    max(price_paise, contract.tick_paise),
-                    0,
-                    Purpose.EXIT,
-                    Product.INTRADAY,
-                )
-            )
-
-    def _by_hand(self, command: PlaceOrder | CancelOrder) -> None:
-        self._number += 1
-        self.world.submit(command, self._number)
+            self.world.foreign_place(position.key, Side.SELL, quantity, max(price_paise, contract.tick_paise))
         self.on_schedule()
 
 

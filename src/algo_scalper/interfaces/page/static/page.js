@@ -301,7 +301,7 @@ function renderDay({ ledger, halted }) {
   byId("budget").style.width = `${(part * 100).toFixed(1)}%`;
   put("budget-text", `Loss budget left: Rs ${rupees(ledger.budget_left_paise)} of ${rupees(Math.abs(ledger.day_limit_paise))}`);
   byId("halted").hidden = !halted;
-  put("halted", halted ? `halted: ${words(halted)}` : "");
+  put("halted", halted ? `No entries: ${halted}` : "");
   put("halt", halted ? "Resume entries" : "Halt entries");
 }
 

@@ -1,0 +1,94 @@
+"""`scalper sim`: a market and an account out of the options, served until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+from algo_scalper.domain.calendar import next_trading_day
+from algo_scalper.domain.units import ist_day
+from algo_scalper.interfaces.simulator.server import DEFAULT_PORT, HOST, SimulatorConfig, serve
+from algo_scalper.interfaces.simulator.state import StateFile
+from algo_scalper.runtime.clock import SystemClock
+from algo_scalper.runtime.recordings import read_recording
+from algo_scalper.simulation.exchange import SimulatedExchange
+from algo_scalper.simulation.market import MarketDay, recorded_day, synthetic_day
+from algo_scalper.simulation.world import World
+
+
+class SimulatorOptions(msgspec.Struct, frozen=True):
+    """The command's options. With ``index`` a recorded day is simulated, else one made from the seed."""
+
+    index: Path | None = None
+    """A file of recorded one-minute bars, Parquet or CSV."""
+    index_name: str = ""
+    """Which index the file is of; guessed from its name when empty."""
+    day: date | None = None
+    """None: the file's last day, or the next trading day."""
+    seed: int = 1
+    pace: float = 1.0
+    """Virtual seconds per real second."""
+    stepped: bool = False
+    port: int = DEFAULT_PORT
+    state: Path | None = None
+    cash_paise: int = 10_000_000
+    """What a new account begins with."""
+    limited: bool = True
+
+
+def build_market(options: SimulatorOptions, today: date) -> MarketDay:
+    """The day to simulate. Raises `ConfigError` and `DataError` as `read_recording` and `MarketDay`."""
+    if options.index is None:
+        return synthetic_day(options.day or next_trading_day(today - timedelta(days=1)), options.seed)
+    recording = read_recording(options.index, options.index_name)
+    day = options.day or max(recording.days)
+    return recorded_day(recording.index_name, recording.day(day), recording.before(day), day, options.seed)
+
+
+def build_world(options: SimulatorOptions, real_ns: int) -> World:
+    """Market and account; the account is the state file's where there is one, at the time it has become."""
+    market = build_market(options, ist_day(real_ns))
+    saved = StateFile(options.state).load(market.day) if options.state is not None else None
+    if saved is None:
+        exchange = SimulatedExchange(market.contracts, market.day, options.cash_paise)
+        return World(market, exchange, options.seed)
+    exchange = SimulatedExchange(market.contracts, market.day, state=saved.exchange)
+    start_ns = saved.resumed_ns(real_ns, 0.0 if options.stepped else options.pace)
+    return World(market, exchange, options.seed, start_ns=start_ns or None)
+
+
+def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
+    """Serve until ``POST /sim/shutdown`` or Ctrl-C; ``say`` gets a line once the port answers.
+
+    Raises `ConfigError` (options, a port in use) and `DataError` (a file that is not what it claims to be).
+    """
+    clock = SystemClock()
+    world = build_world(options, clock.now_ns())
+    config = SimulatorConfig(
+        port=options.port,
+        rate=options.pace,
+        stepped=options.stepped,
+        limited=options.limited,
+        state=options.state,
+    )
+    time = "stepped" if options.stepped else f"{options.pace:g}x"
+
+    def ready(port: int) -> None:
+        say(f"SIMULATED market of {world.market.day} ({world.market.regime}), {time}, on http://{HOST}:{port}")
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(world, config, clock, ready))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The fast event loop where it exists."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - not installed on Windows
+
+    return uvloop.new_event_loop

@@ -1,0 +1,60 @@
+"""The account's books in a small file, so that a killed and restarted simulator still has its orders and positions."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+from algo_scalper.domain.errors import DataError
+from algo_scalper.simulation.exchange import ExchangeState, next_day
+from algo_scalper.simulation.world import World
+
+
+class Saved(msgspec.Struct, frozen=True):
+    """What the file holds: the exchange's books, and both times at which they were written."""
+
+    now_ns: int
+    """Virtual time."""
+    real_ns: int
+    """The real clock's."""
+    exchange: ExchangeState
+
+    def resumed_ns(self, real_ns: int, rate: float) -> int:
+        """Virtual time now: the market went on at ``rate`` while nobody served it; 0 in stepped time."""
+        return self.now_ns + round(max(real_ns - self.real_ns, 0) * rate)
+
+
+class StateFile:
+    """Written whole and swapped in, so that a kill in the middle leaves the previous one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._next = path.with_name(path.name + ".next")
+
+    def save(self, world: World, real_ns: int) -> None:
+        """Keep the world's books as they stand."""
+        saved = Saved(world.now_ns, real_ns, world.exchange.export())
+        self._next.write_bytes(msgspec.json.encode(saved))
+        self._next.replace(self._path)
+
+    def load(self, day: date) -> Saved | None:
+        """The books to begin ``day`` with: resumed, carried over from an earlier day, or None when there is no file.
+
+        Raises `DataError` for a file that cannot be read or is of a later day.
+        """
+        if not self._path.exists():
+            return None
+        try:
+            saved = msgspec.json.decode(self._path.read_bytes(), type=Saved)
+        except msgspec.DecodeError as torn:
+            raise DataError(
+                f"{self._path} is not a simulator's state ({torn}); remove it to begin with a new account"
+            ) from None
+        kept = saved.exchange
+        if kept.day > day:
+            raise DataError(f"{self._path} is of {kept.day}, after {day}; remove it or simulate a later day")
+        if kept.day < day:
+            return Saved(0, 0, next_day(kept, day))
+        return saved

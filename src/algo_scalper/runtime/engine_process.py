@@ -1,0 +1,647 @@
+"""The engine process: feed, session and order lane, from an empty start to a clean end.
+
+Order of a start: the account's lock, the stores, the clock, the instrument master and warm-up candles, the sockets, then
+the first event. Everything after that is an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import traceback
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+
+from algo_scalper import __version__
+from algo_scalper.adapters.dhan.catalogue import read_catalogue
+from algo_scalper.adapters.dhan.chain import DhanChains
+from algo_scalper.adapters.dhan.feed import DhanFeed
+from algo_scalper.adapters.dhan.history import DhanHistory
+from algo_scalper.adapters.dhan.order_stream import DhanOrderStream
+from algo_scalper.adapters.dhan.orders import DhanBroker
+from algo_scalper.adapters.dhan.packets import Buffer, FeedDecoder, decode_quote, packet_key, split_packets
+from algo_scalper.adapters.dhan.rest import DhanRest
+from algo_scalper.adapters.dhan.settings import DhanSettings
+from algo_scalper.adapters.journal import FORMAT, JournalHeader, JournalWriter
+from algo_scalper.adapters.marks import Mark, no_mark
+from algo_scalper.adapters.storage.lock import InstanceLock
+from algo_scalper.adapters.storage.paper_book import PaperBook
+from algo_scalper.adapters.storage.stores import Stores, open_stores
+from algo_scalper.adapters.storage.trading import TradingStore
+from algo_scalper.domain.calendar import previous_trading_day
+from algo_scalper.domain.commands import (
+    CancelOrder,
+    ModifyOrder,
+    Notify,
+    PlaceOrder,
+    PollChain,
+    ReadBook,
+    Subscribe,
+    Unsubscribe,
+)
+from algo_scalper.domain.decisions import Decision, DecisionKind
+from algo_scalper.domain.errors import AlgoScalperError, BrokerError, DataError, StoreError
+from algo_scalper.domain.events import (
+    BookUnread,
+    Event,
+    FeedLost,
+    FeedRestored,
+    HistoryLoaded,
+    OperatorAsked,
+    OrderReported,
+    SecondPassed,
+    SessionStopping,
+    SoftState,
+)
+from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY, INDICES, Contract
+from algo_scalper.domain.market import Candle, Quote
+from algo_scalper.domain.orders import BrokerOrder
+from algo_scalper.domain.ports import Broker, Clock
+from algo_scalper.domain.rules import Rules
+from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_ns
+from algo_scalper.engine.views import decision_view, trade_view, view
+from algo_scalper.runtime.clock import PacedClock, Rank, SteppedClock, SystemClock, Timers
+from algo_scalper.runtime.lifeboat import cancel_buys
+from algo_scalper.runtime.opening import account_tag, opening_event
+from algo_scalper.runtime.order_lane import OrderLane
+from algo_scalper.runtime.paper_broker import PaperBroker, kept_state
+from algo_scalper.runtime.publish import IndexCandle, Notice, Publisher, StoreView, Word
+from algo_scalper.runtime.session import Session
+from algo_scalper.runtime.sim_link import Hello, SimLink, StepGate
+from algo_scalper.runtime.source_hash import source_hash
+from algo_scalper.runtime.virtual import CHAIN_EVERY_NS
+from algo_scalper.simulation.exchange import SimulatedExchange
+from algo_scalper.simulation.latency import Latency
+
+EXIT_OK = 0
+EXIT_FAULT = 70
+SOFT_EVERY_NS = 5 * NS_PER_SECOND
+FLUSH_EVERY_NS = NS_PER_SECOND
+VIEW_EVERY_NS = 100 * NS_PER_MS
+CONNECT_WITHIN_NS = 10 * NS_PER_SECOND
+VIX_TICK_PAISE = 1
+LISTED_DAYS = 75
+"""Contracts that expire within so many days are taken from the master."""
+
+
+class EngineSettings(msgspec.Struct, frozen=True):
+    """What a start needs beside the rules. ``broker`` is ``paper`` or ``simulator``."""
+
+    data_dir: Path
+    account: str
+    sim_url: str
+    broker: str = "paper"
+    stepped: bool = False
+    downtime_ns: int = 0
+    socket_path: Path | None = None
+    database_url: str | None = None
+
+    @property
+    def journal_dir(self) -> Path:
+        """Where journals lie."""
+        return self.data_dir / "journals"
+
+
+class EngineProcess:
+    """One start. Implements `Effects`."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        rules: Rules,
+        say: Callable[[str], None],
+        mark: Mark = no_mark,
+    ) -> None:
+        """``say`` prints a line for people; ``mark`` is called around every write and send."""
+        self.settings = settings
+        self._rules = rules
+        self._say = say
+        self._mark = mark
+        self._system = SystemClock()
+        self._timers = Timers()
+        self._gate = StepGate()
+        self._contracts: dict[int, Contract] = {}
+        self._tick_sizes: dict[int, int] = {index.key: index.tick_paise for index in INDICES.values()}
+        self._tick_sizes[INDIA_VIX_KEY] = VIX_TICK_PAISE
+        self._packets: dict[int, bytes] = {}
+        self._decoder = FeedDecoder(self._tick_sizes)
+        self._polls: dict[str, PollChain] = {}
+        self._polling: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._published: dict[str, int] = {}
+        self._ended = asyncio.Event()
+        self._stop_why = ""
+        self._paper: PaperBroker | None = None
+        self._publisher: Publisher | None = None
+        self._committed_ns = 0
+        self._exit_code = EXIT_OK
+        self._store_view = ""
+
+    async def run(self) -> int:
+        """Until the day ends, a person stops it or a fault does; gives the process's exit code."""
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            stack.enter_context(InstanceLock(settings.data_dir, settings.account, settings.database_url))
+            stores = open_stores(settings.database_url, settings.data_dir, mark=self._mark)
+            stack.callback(stores.close)
+            link = SimLink(settings.sim_url)
+            hello = await link.attach(stepped=settings.stepped, downtime_ns=settings.downtime_ns)
+            stack.push_async_callback(link.close)
+            self._clock = self._clock_of(hello)
+            dhan = simulator_settings(settings.sim_url)
+            rest = DhanRest(dhan, self._system, self._gate)
+            stack.push_async_callback(rest.close)
+            await self._begin(stores, hello, rest, dhan)
+            await self._live(link, hello)
+            await self._end(stores)
+        return self._exit_code
+
+    def stop(self, why: str) -> None:
+        """End soon and cleanly."""
+        self._stop_why = self._stop_why or why
+        self._ended.set()
+
+    def _clock_of(self, hello: Hello) -> Clock:
+        if self.settings.stepped:
+            return SteppedClock(hello.now_ns)
+        return PacedClock(hello.now_ns, hello.rate, self._system)
+
+    async def _begin(self, stores: Stores, hello: Hello, rest: DhanRest, dhan: DhanSettings) -> None:
+        settings, rules = self.settings, self._rules
+        self._day = date.fromisoformat(hello.day)
+        names = [index.name for index in rules.indices]
+        catalogue = await read_catalogue(rest, dhan.csv_url, names, self._day, self._day + timedelta(days=LISTED_DAYS))
+        for contract in catalogue.contracts:
+            self._contracts[contract.key] = contract
+            self._tick_sizes[contract.key] = contract.tick_paise
+        self._stores = stores
+        self._store: TradingStore = stores.trading(settings.account)
+        restored = self._store.restore(self._day.isoformat())
+        epoch = self._store.next_epoch(started_ns=self._clock.now_ns(), code_version=__version__)
+        self._journal = JournalWriter(
+            settings.journal_dir / f"{self._day.isoformat()}-{settings.account}-{epoch:04d}.journal",
+            JournalHeader(
+                FORMAT,
+                __version__,
+                source_hash(),
+                settings.account,
+                epoch,
+                self._day,
+                hello.market,
+                "PAPER",
+                self._clock.now_ns(),
+            ),
+            mark=self._mark,
+        )
+        self._broker = self._broker_of(rest)
+        self.session = Session(self._journal, self, self._on_fault)
+        self._lane = OrderLane(
+            self._store,
+            self._broker,
+            self._clock,
+            self._system,
+            self._flush_for_orders,
+            lambda: self.session.engine.state.take_changes(),
+            self._take,
+            self._alarm,
+            inline=settings.stepped,
+            mark=self._mark,
+        )
+        self._chains = DhanChains(rest, self._clock, self._contracts)
+        self._connect(dhan)
+        if settings.socket_path is not None:
+            self._publisher = Publisher(self._system, self._on_word)
+            await self._publisher.start(settings.socket_path)
+        history = await self._history(rest)
+        previous = {key: _last_close(candles, self._day) for key, candles in history.items()}
+        await self._wait_for_feeds()
+        self._gate.active = settings.stepped
+        self._start_timers()
+        monday = self._day - timedelta(days=self._day.weekday())
+        week = self._store.net_of_days(monday, self._day - timedelta(days=1))
+        self._take(
+            opening_event(
+                self._clock.now_ns(),
+                settings.account,
+                epoch,
+                self._day,
+                rules,
+                catalogue.contracts,
+                previous,
+                market=hello.market,
+                restored=restored,
+                week_before_paise=sum(week.values()),
+            )
+        )
+        for key, candles in history.items():
+            self._take(HistoryLoaded(self._clock.now_ns(), key, candles))
+            self._publish_history(key, candles)
+
+    def _broker_of(self, rest: DhanRest) -> Broker:
+        if self.settings.broker == "simulator":
+            return DhanBroker(rest, self._clock, self._contracts)
+        book = PaperBook(self.settings.data_dir / "paper.sqlite3", self.settings.account, self._day, mark=self._mark)
+        exchange = SimulatedExchange(
+            self._contracts.values(), self._day, self._rules.capital_paise, state=kept_state(book)
+        )
+        self._paper = PaperBroker(
+            exchange, book, self._clock, self._timers, Latency(), self._standing, self._on_report
+        )
+        return self._paper
+
+    def _connect(self, dhan: DhanSettings) -> None:
+        chance = random.Random(self._clock.now_ns())  # noqa: S311 - jitter of reconnects
+        hold = self._gate.hold if self.settings.stepped else None
+        self._feed = DhanFeed(
+            dhan,
+            self._system,
+            chance,
+            on_message=self._on_feed,
+            on_lost=lambda detail: self._feed_event("market", detail),
+            on_restored=lambda: self._feed_event("market", ""),
+            expects_data=lambda _: self._in_session(),
+            frame_gate=hold,
+        )
+        self._orders = DhanOrderStream(
+            dhan,
+            self._system,
+            chance,
+            on_report=lambda row, _: self._on_report(row),
+            on_unreadable=lambda text: self._alarm("order_update_unreadable", text),
+            on_lost=lambda detail: self._feed_event("orders", detail),
+            on_restored=lambda: self._feed_event("orders", ""),
+            contracts=self._contracts,
+            frame_gate=hold,
+        )
+        self._spawn(self._feed.run())
+        if self._paper is None:
+            self._spawn(self._orders.run())
+
+    async def _wait_for_feeds(self) -> None:
+        """Both sockets up before the first event; an order feed is not needed on paper."""
+        waits = [self._feed.wait_up()]
+        if self._paper is None:
+            waits.append(self._orders.wait_up())
+        limit = asyncio.ensure_future(self._system.sleep_until(self._system.now_ns() + CONNECT_WITHIN_NS))
+        up = asyncio.ensure_future(_all(waits))
+        await asyncio.wait([up, limit], return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+        if not up.done():
+            up.cancel()
+            raise BrokerError(
+                f"the market feed did not come up within 10 s ({self._feed.last_loss}); is the simulator running?"
+            )
+
+    async def _history(self, rest: DhanRest) -> dict[int, tuple[Candle, ...]]:
+        """Minutes of the previous session and of today so far, by index."""
+        source = DhanHistory(rest)
+        from_ns = ist_ns(previous_trading_day(self._day), 0)
+        found: dict[int, tuple[Candle, ...]] = {}
+        for index in self._rules.indices:
+            found[index.key] = await source.intraday_minutes(index.key, from_ns, self._clock.now_ns())
+        return found
+
+    def _start_timers(self) -> None:
+        first_ns = (self._clock.now_ns() // NS_PER_SECOND + 1) * NS_PER_SECOND
+        self._timers.at(first_ns, Rank.SECOND, self._second)
+        self._timers.at(first_ns, Rank.POLL, self._poll)
+
+    async def _live(self, link: SimLink, hello: Hello) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop, f"stopped by {number.name}")
+        if isinstance(self._clock, SteppedClock):
+            await self._walk(link, self._clock)
+            return
+        self._spawn(self._lane.run())
+        self._spawn(self._timers.run(self._clock))
+        self._spawn(self._housekeeping())
+        self._spawn(self._watch_end(hello.close_ns))
+        await self._ended.wait()
+
+    async def _walk(self, link: SimLink, clock: SteppedClock) -> None:
+        def sent() -> tuple[int, int]:
+            return self._feed.sent_messages, self._orders.sent_messages
+
+        def after_step() -> None:
+            if self._publisher is not None and self._publisher.view_due:
+                self._publish_view()
+            if self._ended.is_set():
+                raise StopWalking
+
+        try:
+            await link.walk(
+                clock,
+                self._timers,
+                self._gate,
+                sent,
+                lambda payload: self._orders.deliver(payload, clock.now_ns()),
+                lambda payload: self._feed.deliver(payload, clock.now_ns()),
+                after_step,
+            )
+            self._stop_why = self._stop_why or "the session is over"
+        except StopWalking:
+            return
+
+    async def _watch_end(self, close_ns: int) -> None:
+        """A minute after the close there is nothing left to do."""
+        await self._clock.sleep_until(close_ns + 60 * NS_PER_SECOND)
+        self.stop("the session is over")
+
+    async def _housekeeping(self) -> None:
+        """Beside the path: the journal a second late at most, the soft state, the views."""
+        flush_ns = soft_ns = 0
+        while True:
+            now = self._system.now_ns()
+            if now >= flush_ns:
+                flush_ns = now + FLUSH_EVERY_NS
+                self._flush_journal()
+            if now >= soft_ns:
+                soft_ns = now + SOFT_EVERY_NS
+                self._save_soft()
+            if self._publisher is not None and self._publisher.view_due:
+                self._publish_view()
+            await self._system.sleep_until(now + VIEW_EVERY_NS)
+
+    async def _end(self, stores: Stores) -> None:
+        """Say what is left, write what is to be written, close what is open."""
+        if not self.session.poisoned:
+            self._take(SessionStopping(self._clock.now_ns(), self._stop_why or "stopped"))
+        else:
+            await self._lifeboat()
+        await self._lane.close() if not isinstance(self._clock, SteppedClock) else self._lane.kick()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flush_journal()
+        self._journal.close()
+        self._save_soft()
+        stores.decisions.write()
+        if self._publisher is not None:
+            self._publish_view()
+            await self._publisher.close()
+
+    async def _lifeboat(self) -> None:
+        for sentence in await cancel_buys(self._broker, account_tag(self.settings.account)):
+            self._say(f"lifeboat: {sentence}")
+
+    # Events
+
+    def _take(self, event: Event) -> None:
+        self.session.take(event)
+
+    def _second(self, at_ns: int) -> None:
+        self._timers.at(at_ns + NS_PER_SECOND, Rank.SECOND, self._second)
+        self._take(SecondPassed(at_ns))
+        self._publish_candles()
+        if self.settings.stepped and at_ns // NS_PER_SECOND % 60 == 0:
+            self._flush_journal()
+            self._save_soft()
+
+    def _poll(self, at_ns: int) -> None:
+        self._timers.at(at_ns + CHAIN_EVERY_NS, Rank.POLL, self._poll)
+        for poll in self._polls.values():
+            if poll.underlying not in self._polling:
+                self._spawn(self._poll_one(poll))
+
+    async def _poll_one(self, poll: PollChain) -> None:
+        self._polling.add(poll.underlying)
+        try:
+            chain = await self._chains.option_chain(INDICES[poll.underlying], poll.expiry)
+        except (BrokerError, DataError) as error:
+            self._alarm("chain_unread", f"{poll.underlying} {poll.expiry}: {error}", level="warning")
+            return
+        finally:
+            self._polling.discard(poll.underlying)
+        self._take(chain)
+
+    def _on_feed(self, message: Buffer, _received_ns: int) -> None:
+        at_ns = self._clock.now_ns()
+        if self._paper is not None:
+            self._show_paper(message, at_ns, self._paper)
+        for tick in self._decoder.decode(message, at_ns):
+            self.session.take(tick)
+
+    def _show_paper(self, message: Buffer, at_ns: int, paper: PaperBroker) -> None:
+        """The paper exchange matches against the same packets, before the engine sees them."""
+        offsets, _ = split_packets(message)
+        for offset in offsets:
+            key = packet_key(message, offset)
+            if key in self._contracts:
+                end = offset + int.from_bytes(message[offset + 1 : offset + 3], "little")
+                self._packets[key] = bytes(message[offset:end])
+                if key in paper.exchange.interest:
+                    quote = decode_quote(message, offset, at_ns, self._tick_sizes)
+                    if quote is not None:
+                        paper.see(quote)
+
+    def _standing(self, key: int) -> Quote | None:
+        packet = self._packets.get(key)
+        tick = self.session.engine.state.ticks.get(key)
+        if packet is None or tick is None:
+            return None
+        return decode_quote(packet, 0, tick.at_ns, self._tick_sizes)
+
+    def _on_report(self, row: BrokerOrder) -> None:
+        self._take(OrderReported(self._clock.now_ns(), row))
+
+    def _feed_event(self, feed: str, lost: str) -> None:
+        if not hasattr(self, "session") or self.session.poisoned or not self._gate_open():
+            return
+        at_ns = self._clock.now_ns()
+        self._take(FeedLost(at_ns, feed, lost) if lost else FeedRestored(at_ns, feed))
+
+    def _gate_open(self) -> bool:
+        """Has the first event been taken?"""
+        return self.session.engine.is_born
+
+    def _on_word(self, word: Word) -> None:
+        self._take(OperatorAsked(self._clock.now_ns(), word.word, word.target, word.by))
+
+    def _on_fault(self, fault: Exception, event: Event) -> None:
+        """A poisoned session: nothing is decided any more, the lifeboat takes over."""
+        self._exit_code = EXIT_FAULT
+        self._say(f"FAULT while handling {type(event).__name__}: {fault}")
+        self._say("".join(traceback.format_exception(fault)))
+        self._say(f"the journal {self._journal.path} ends with the event that broke it")
+        self.stop("engine fault")
+
+    # Effects
+
+    def order(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> None:
+        """Into the lane."""
+        self._lane.offer(command)
+
+    def read_book(self, command: ReadBook) -> None:
+        """Ask the broker; the answer is an event."""
+        del command
+        self._spawn(self._read_book())
+
+    async def _read_book(self) -> None:
+        try:
+            self._take(await self._broker.read_book())
+        except (BrokerError, DataError) as error:
+            self._take(BookUnread(self._clock.now_ns(), str(error)))
+
+    def subscribe(self, command: Subscribe) -> None:
+        """Indices as Quote, contracts as Full."""
+        self._feed.subscribe(command.keys)
+
+    def unsubscribe(self, command: Unsubscribe) -> None:
+        """Once less."""
+        self._feed.unsubscribe(command.keys)
+
+    def poll_chain(self, command: PollChain) -> None:
+        """From the next poll on."""
+        self._polls[command.underlying] = command
+
+    def notify(self, command: Notify) -> None:
+        """To the page and the terminal."""
+        if command.level != "info" or command.code in {"position_closed", "position_resumed"}:
+            self._say(f"{command.level}: {command.text}")
+        if self._publisher is not None:
+            self._publisher.publish("notice", Notice(command.at_ns, command.level, command.code, command.text))
+
+    def decided(self, command: Decision) -> None:
+        """To the page and the decision log."""
+        self._stores.decisions.keep(self.settings.account, (command,))
+        if command.kind in {DecisionKind.ENTRY, DecisionKind.EXIT}:
+            self._say(f"{decision_view(command).contract}: {decision_view(command).sentence}")
+        if self._publisher is None:
+            return
+        self._publisher.publish("decision", decision_view(command))
+        if command.kind is DecisionKind.EXIT:
+            state = self.session.engine.state
+            self._publisher.publish("trade", trade_view(state, state.positions[command.position_id]))
+
+    def done(self) -> None:
+        """The event is handled: write and send."""
+        self._lane.kick()
+
+    # Beside the path
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._say("a task of the engine ended: " + "".join(traceback.format_exception(error)))
+            self._exit_code = EXIT_FAULT
+            self.stop(f"a task of the engine ended: {error}")
+
+    def _alarm(self, code: str, text: str, level: str = "alarm") -> None:
+        self.notify(Notify(self._clock.now_ns(), level, code, text))
+        self._publish_store()
+
+    def _flush_journal(self) -> None:
+        try:
+            self._journal.flush(fsync=False)
+        except StoreError as error:
+            self._alarm("journal_not_written", str(error))
+
+    def _flush_for_orders(self) -> None:
+        self._journal.flush(fsync=True)
+        self._committed_ns = self._clock.now_ns()
+
+    def _save_soft(self) -> None:
+        state = self.session.engine.state
+        soft = SoftState(
+            state.now_ns,
+            {name: index.cooldown_until_ns for name, index in state.indices.items()},
+            state.paused_until_ns,
+        )
+        try:
+            self._store.save_soft(soft)
+            self._stores.decisions.write()
+        except StoreError as error:
+            self._alarm("soft_state_not_saved", str(error), level="warning")
+
+    def _in_session(self) -> bool:
+        schedule = self.session.engine.state.schedule if self._gate_open() else None
+        now_ns = self._clock.now_ns()
+        return schedule is not None and any(span.start_ns <= now_ns < span.end_ns for span in schedule.options)
+
+    def _publish_view(self) -> None:
+        if self._publisher is not None and self._gate_open():
+            self._publisher.publish("view", view(self.session.engine.state))
+            self._publish_store()
+
+    def _publish_store(self) -> None:
+        if self._publisher is None:
+            return
+        failed = self._lane.store_failed
+        shown = f"{failed}{self._committed_ns}"
+        if shown != self._store_view:
+            self._store_view = shown
+            state = "failing" if failed else "ok"
+            self._publisher.publish("store", StoreView(state, self._committed_ns, failed))
+
+    def _publish_candles(self) -> None:
+        if self._publisher is None:
+            return
+        for name, index in self.session.engine.state.indices.items():
+            candle = index.last_candle
+            if candle is not None and candle.start_ns > self._published.get(name, 0):
+                self._publish_candle(name, candle)
+
+    def _publish_history(self, key: int, candles: tuple[Candle, ...]) -> None:
+        """Today's minutes before this start belong on the chart too."""
+        if self._publisher is None:
+            return
+        opened_ns = ist_ns(self._day, 0)
+        for candle in candles:
+            if candle.start_ns >= opened_ns:
+                self._publish_candle(INDEX_BY_KEY[key].name, candle)
+
+    def _publish_candle(self, name: str, candle: Candle) -> None:
+        self._published[name] = candle.start_ns
+        if self._publisher is not None:
+            self._publisher.publish(
+                "candle",
+                IndexCandle(
+                    name,
+                    candle.start_ns,
+                    candle.open_paise,
+                    candle.high_paise,
+                    candle.low_paise,
+                    candle.close_paise,
+                ),
+            )
+
+
+class StopWalking(AlgoScalperError):
+    """A person stopped a stepped run."""
+
+
+def simulator_settings(url: str) -> DhanSettings:
+    """Where the simulator speaks each part of the protocol; its account is a well-known word, not a secret."""
+    root = url.rstrip("/")
+    socket_root = root.replace("http", "ws", 1)
+    return DhanSettings(
+        "SIMULATED",
+        "SIMULATED",
+        base_url=f"{root}/v2",
+        feed_url=f"{socket_root}/feed",
+        order_url=f"{socket_root}/order-updates",
+        csv_url=f"{root}/api-data/api-scrip-master.csv",
+    )
+
+
+async def _all(waits: list[Coroutine[None, None, None]]) -> None:
+    for wait in waits:
+        await wait
+
+
+def _last_close(candles: tuple[Candle, ...], day: date) -> int:
+    """The close of the last minute before this day; 0 when there is none."""
+    opened_ns = ist_ns(day, 0)
+    before = [candle.close_paise for candle in candles if candle.start_ns < opened_ns]
+    return before[-1] if before else 0

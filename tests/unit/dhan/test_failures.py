@@ -1,0 +1,80 @@
+"""Every family of error bodies, and that success is not mistaken for one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from algo_scalper.adapters.dhan.failures import FailureKind, failure_in
+from tests.shared_data import shared
+
+K = FailureKind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code", "words"),
+    [
+        (400, {"errorType": "Input_Exception", "errorCode": "DH-905", "errorMessage": "Invalid IP"}, K.ADDRESS, "DH-905", "Invalid IP"),
+        (400, {"errorType": "Input_Exception", "errorCode": "DH-905", "errorMessage": "quantity is required"}, K.INPUT, "DH-905", "quantity"),
+        (400, {"errorType": "Order_Error", "errorCode": "DH-906", "errorMessage": "Invalid Token"}, K.CREDENTIALS, "DH-906", "Token"),
+        (400, {"errorType": "Order_Error", "errorCode": "DH-906", "errorMessage": "Order is in Transit state"}, K.IN_TRANSIT, "DH-906", "Transit"),
+        (400, {"errorType": "Order_Error", "errorCode": "DH-906", "errorMessage": "Market is Closed! You cannot modify/cancel an order now."}, K.MARKET_CLOSED, "DH-906", "Closed"),
+        (400, {"errorType": "Order_Error", "errorCode": "DH-906", "errorMessage": "Trigger Price should be greater than Price"}, K.ORDER, "DH-906", "Trigger"),
+        (401, {"errorType": "Invalid_Authentication", "errorCode": "DH-901", "errorMessage": "Client ID or user generated access token is invalid or expired."}, K.CREDENTIALS, "DH-901", "expired"),
+        (429, {"errorType": "Rate_Limit", "errorCode": "DH-904", "errorMessage": "Too many requests on server from single user"}, K.RATE, "DH-904", "Too many"),
+        (500, {"errorType": "HOLDING_ERROR", "errorCode": "DH-1111", "errorMessage": "No holdings available"}, K.NO_DATA, "DH-1111", "holdings"),
+        (500, {"errorType": "X", "errorCode": "DH-908", "errorMessage": "Something"}, K.SERVER, "DH-908", "Something"),
+        (400, {"data": {"813": "Invalid SecurityId"}, "status": "failed"}, K.INPUT, "813", "SecurityId"),
+        (401, {"data": {"808": "Authentication Failed - Client ID or Token invalid"}, "status": "failed"}, K.CREDENTIALS, "808", "Failed"),
+        (200, {"data": {"806": "Data APIs not subscribed"}, "status": "failed"}, K.ACCESS, "806", "subscribed"),
+        (200, [{"message": "Something went wrong", "status": "ERROR"}], K.OTHER, "", "went wrong"),
+        (404, {"timestamp": 1737794954581, "status": 404, "error": "Not Found", "path": "/v2/x"}, K.NOT_FOUND, "", "/v2/x"),
+        (200, {"message": "Invalid TOTP", "status": "error"}, K.CREDENTIALS, "", "TOTP"),
+        (400, {"errorCode": "NONE", "httpStatus": "BAD_REQUEST", "internalErrorCode": "RS-9005", "internalErrorMessage": "Data not available"}, K.NO_DATA, "RS-9005", "not available"),
+        (400, {"status": "failure", "errorType": "VALIDATION_ERROR", "errorCode": "E001", "message": "x"}, K.OTHER, "E001", "VALIDATION"),
+        (502, "<html>bad gateway</html>", K.SERVER, "", "bad gateway"),
+        (403, "", K.ACCESS, "", "no text"),
+        (500, None, K.SERVER, "", "null"),
+    ],
+)  # fmt: skip
+def test_families(status: int, body: object, kind: FailureKind, code: str, words: str) -> None:
+    failure = failure_in(status, body)
+    assert failure is not None
+    assert (failure.kind, failure.code, failure.status) == (kind, code, status)
+    assert words in failure.message
+    assert f"HTTP {status}" in str(failure)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        {},
+        None,
+        {"orderId": "1", "orderStatus": "TRANSIT"},
+        {"data": {"NSE_FNO": {}}, "status": "success"},
+        {"status": "SUCCESS", "message": "All orders and positions exited successfully"},
+        [{"orderId": "1", "omsErrorCode": "0", "omsErrorDescription": "RMS: refused", "orderStatus": "REJECTED"}],
+        {"open": [], "timestamp": []},
+    ],
+)
+def test_success_is_no_failure(body: object) -> None:
+    assert failure_in(200, body) is None
+
+
+def test_every_recorded_answer_is_told_right() -> None:
+    seen = {True: 0, False: 0}
+    for path in sorted(shared("wire_samples/rest").glob("*.json")):
+        recorded = json.loads(path.read_text())
+        answer = recorded.get("response") if isinstance(recorded, dict) else None
+        if not isinstance(answer, dict) or answer.get("status") is None:
+            continue
+        text = answer.get("body_text")
+        body = answer.get("body") if text is None else json.loads(text)
+        if body is None and "body_file" in answer:
+            body = json.loads((path.parent / answer["body_file"]).read_text())
+        failed = answer["status"] >= 400 or "generateAccessToken" in path.name or "getIP" in path.name
+        assert (failure_in(answer["status"], body) is not None) is failed, path.name
+        seen[failed] += 1
+    assert min(seen.values()) > 8
