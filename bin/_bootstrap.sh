@@ -136,6 +136,8 @@ install_locked() {
     export UV_PYTHON="$PYTHON"
     # shellcheck disable=SC2086  # $groups is a list of flags
     quiet_uv sync --locked $groups && return
+    # shellcheck disable=SC2086
+    quiet_uv sync --locked --offline $groups && return # no network, and nothing new is needed from it
     if [ -n "${UV_INDEX:-}${UV_FIND_LINKS:-}" ]; then
         say "That failed with the extra package sources of this machine's pip configuration. Trying without them."
         # shellcheck disable=SC2086

@@ -129,12 +129,14 @@ async def test_a_rejected_row() -> None:
     assert ours["exchangeOrderId"] == "0"
     assert ours["exchangeTime"] == "0001-01-01 00:00:00"
     assert ours["remainingQuantity"] == ours["quantity"]
-    assert re.match(r"RMS:\d+:You have insufficient funds\. Please add Rs\.[\d.]+ to trade\.", ours["omsErrorDescription"])
+    assert re.match(
+        r"RMS:\d+:You have insufficient funds\. Please add Rs\.[\d.]+ to trade\.", ours["omsErrorDescription"]
+    )
 
 
 Asks = Callable[[Visitor], Any]
 
-FAILING: list[tuple[str, Asks]] = [
+SIMPLE: list[tuple[str, Asks]] = [
     ("LIVE_GET_fundlimit_20260908.json", lambda v: v.ask("GET", "/v2/fundlimit")),
     ("LIVE_GET_profile_20260908.json", lambda v: v.ask("GET", "/v2/profile")),
     ("LIVE_GET_holdings_empty_20260908.json", lambda v: v.ask("GET", "/v2/holdings")),
@@ -144,11 +146,17 @@ FAILING: list[tuple[str, Asks]] = [
     ("POST_v2_charts_historical_400_01.json", lambda v: v.ask("POST", "/v2/charts/intraday", {}, token="dead")),
     ("POST_v2_orders_400_01.json", lambda v: v.ask("POST", "/v2/orders", raw=b"")),
     ("LIVE_POST_orders_quantity_required_20260908.json", lambda v: v.ask("POST", "/v2/orders", without_quantity())),
-    ("LIVE_POST_expirylist_invalid_20260908.json", lambda v: v.ask("POST", CHAIN + "/expirylist", underlying(99999999))),
+    (
+        "LIVE_POST_expirylist_invalid_20260908.json",
+        lambda v: v.ask("POST", CHAIN + "/expirylist", underlying(99999999)),
+    ),
     ("LIVE_POST_marketfeed_ltp_20260908.json", lambda v: v.ask("POST", "/v2/marketfeed/ltp", {"IDX_I": [13]})),
     ("POST_v2_marketfeed_ltp_200_01.json", lambda v: v.ask("POST", "/v2/marketfeed/ltp", {"NSE_FNO": [11111]})),
     ("POST_v2_marketfeed_quote_200_03.json", lambda v: v.ask("POST", "/v2/marketfeed/quote", {"nSEFno": [49081]})),
-    ("LIVE_POST_charts_intraday_span_20260908.json", lambda v: v.ask("POST", "/v2/charts/intraday", chart("2025-06-01"))),
+    (
+        "LIVE_POST_charts_intraday_span_20260908.json",
+        lambda v: v.ask("POST", "/v2/charts/intraday", chart("2025-06-01")),
+    ),
     (
         "LIVE_POST_charts_intraday_unknown_id_20260908.json",
         lambda v: v.ask("POST", "/v2/charts/intraday", chart("2026-02-03", 99999999)),
@@ -177,7 +185,7 @@ def chart(begin: str, number: int = 13) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("name", "asks"), FAILING, ids=[name for name, _ in FAILING])
+@pytest.mark.parametrize(("name", "asks"), SIMPLE, ids=[name for name, _ in SIMPLE])
 async def test_the_same_answer_to_the_same_question(name: str, asks: Asks) -> None:
     status, real = sample(name)
     async with serving() as (_, visitor):
@@ -201,7 +209,10 @@ async def test_an_unknown_path_has_the_gateways_own_body() -> None:
 async def test_ohlc_and_quote_of_an_option() -> None:
     call = near_call(world_of().market)
     body = {"NSE_FNO": [call.key & 0xFFFFFFFF]}
-    for kind, name in (("ohlc", "POST_v2_marketfeed_ohlc_200_02.json"), ("quote", "POST_v2_marketfeed_quote_200_01.json")):
+    for kind, name in (
+        ("ohlc", "POST_v2_marketfeed_ohlc_200_02.json"),
+        ("quote", "POST_v2_marketfeed_quote_200_01.json"),
+    ):
         _, real = sample(name)
         async with serving() as (_, visitor):
             got = styled((await visitor.ask("POST", f"/v2/marketfeed/{kind}", body))[1])
@@ -248,9 +259,7 @@ async def test_charts_print_prices_plainly_and_times_in_scientific_notation() ->
     assert list(got) == list(real)
     for column in real:
         assert set(got[column]) == {real[column][0]} == set(real[column]), column
-    body = json.loads(text)
-    assert body["timestamp"][0] == 1769998500.0 + 3600 * 0 or body["timestamp"][0] % 60 == 0
-    assert '"timestamp":[1.77' in text
+    assert '"timestamp":[1.7700039E9,1.77000396E9,' in text, "09:15 and 09:16 IST of the session before"
 
 
 def master_rows(text: str) -> list[dict[str, str]]:
@@ -269,7 +278,9 @@ async def test_the_compact_master_reads_like_the_real_one() -> None:
         if row["SEM_SEGMENT"] == "I" and row["SEM_SMST_SECURITY_ID"] != "38":
             assert indices[row["SEM_SMST_SECURITY_ID"]] == row
     for exchange in ("NSE", "BSE"):
-        theirs = next(row for row in real if (row["SEM_EXM_EXCH_ID"], row["SEM_INSTRUMENT_NAME"]) == (exchange, "OPTIDX"))
+        theirs = next(
+            row for row in real if (row["SEM_EXM_EXCH_ID"], row["SEM_INSTRUMENT_NAME"]) == (exchange, "OPTIDX")
+        )
         mine = next(row for row in ours if (row["SEM_EXM_EXCH_ID"], row["SEM_INSTRUMENT_NAME"]) == (exchange, "OPTIDX"))
         for column, value in theirs.items():
             assert shape_of(mine[column]) == shape_of(value), column
@@ -334,7 +345,7 @@ async def test_order_alerts_have_the_recorded_keys_and_types(name: str, status: 
     for key, value in real["Data"].items():
         mine = ours["Data"][key]
         assert isinstance(mine, str) == isinstance(value, str), key
-        if isinstance(value, str) and re.search(r"\d{4}-", value):
+        if isinstance(value, str) and re.search(r"\d{4}-", value) and key != "correlationId":
             assert shape_of(mine) == shape_of(value), key
     assert 0 not in ours["Data"].values(), "zero-valued numbers are omitted"
 

@@ -81,4 +81,5 @@ class Notify(msgspec.Struct, frozen=True, tag="notify", array_like=True):
 
 
 OrderCommand = PlaceOrder | ModifyOrder | CancelOrder
+COMMANDS = (PlaceOrder, ModifyOrder, CancelOrder, ReadBook, Subscribe, Unsubscribe, PollChain, Notify, Decision)
 Command = OrderCommand | ReadBook | Subscribe | Unsubscribe | PollChain | Notify | Decision

@@ -108,4 +108,4 @@ class Store(Protocol):
         """Keep the soft state; losing it loses no money."""
 
     def restore(self, day_iso: str) -> Restored:
-        """Open positions, the day's orders and ledger, and the last soft state."""
+        """Positions open or closed on the day, the day's orders and ledger, and the last soft state."""

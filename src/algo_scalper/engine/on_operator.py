@@ -66,6 +66,11 @@ def on_rules(state: State, event: RulesChanged, out: list[Command]) -> None:
     if old.keys() != new.keys():
         out.append(Notify(state.now_ns, "warning", "rules_refused", "indices are added or removed at a start only"))
         return
+    if event.rules.signal != state.rules.signal:
+        out.append(
+            Notify(state.now_ns, "warning", "rules_refused", "signal rules change with the next start: readings hang on them")
+        )
+        return
     state.rules = event.rules
     for name, rules in new.items():
         state.indices[name].rules = rules

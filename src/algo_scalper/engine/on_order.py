@@ -215,6 +215,7 @@ def apply_row(state: State, order: Order, row: BrokerOrder, out: list[Command]) 
         value = row.filled_value_paise - order.filled_value_paise
         order.filled_quantity = row.filled_quantity
         order.filled_value_paise = row.filled_value_paise
+        order.quantity = max(order.quantity, order.filled_quantity)
         book_fill(state, order, quantity, value, out)
         state.rejections_in_row = 0
     if order.request is None and order.state not in TERMINAL:

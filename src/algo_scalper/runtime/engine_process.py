@@ -141,6 +141,7 @@ class EngineProcess:
         self._committed_ns = 0
         self._exit_code = EXIT_OK
         self._store_view = ""
+        self._kept_halt = ""
 
     async def run(self) -> int:
         """Until the day ends, a person stops it or a fault does; gives the process's exit code."""
@@ -182,6 +183,7 @@ class EngineProcess:
         self._stores = stores
         self._store: TradingStore = stores.trading(settings.account)
         restored = self._store.restore(self._day.isoformat())
+        self._kept_halt = restored.standing_halt
         epoch = self._store.next_epoch(started_ns=self._clock.now_ns(), code_version=__version__)
         self._journal = JournalWriter(
             settings.journal_dir / f"{self._day.isoformat()}-{settings.account}-{epoch:04d}.journal",
@@ -363,7 +365,7 @@ class EngineProcess:
                 self._flush_journal()
             if now >= soft_ns:
                 soft_ns = now + SOFT_EVERY_NS
-                self._save_soft()
+                await asyncio.get_running_loop().run_in_executor(None, self._save_soft)
             if self._publisher is not None and self._publisher.view_due:
                 self._publish_view()
             await self._system.sleep_until(now + VIEW_EVERY_NS)
@@ -560,9 +562,20 @@ class EngineProcess:
         )
         try:
             self._store.save_soft(soft)
+            self._keep_halt(state.halted)
             self._stores.decisions.write()
         except StoreError as error:
-            self._alarm("soft_state_not_saved", str(error), level="warning")
+            self._say(f"warning: the soft state was not saved: {error}")
+
+    def _keep_halt(self, halted: str) -> None:
+        """A person's halt stands until a person lifts it, over restarts and days."""
+        if halted == self._kept_halt:
+            return
+        if halted:
+            self._store.halt(halted, at_ns=self._clock.now_ns(), by="operator")
+        else:
+            self._store.lift_halt(at_ns=self._clock.now_ns(), by="operator")
+        self._kept_halt = halted
 
     def _in_session(self) -> bool:
         schedule = self.session.engine.state.schedule if self._gate_open() else None

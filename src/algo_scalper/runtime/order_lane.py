@@ -115,6 +115,8 @@ class OrderLane:
         self._requests: set[asyncio.Task[None]] = set()
         self._closed = False
         self._commit: asyncio.Future[None] | None = None
+        self._unwritten: Changes | None = None
+        """Records of a commit that was not durable: they go with the next one."""
         self.store_failed = ""
 
     def offer(self, command: OrderCommand) -> None:
@@ -158,14 +160,16 @@ class OrderLane:
             self._store.commit(last)
 
     def _transaction(self, batch: list[OrderCommand]) -> Changes | None:
-        changes = self._take_changes()
-        if changes is None and not batch:
+        changes, unwritten = self._take_changes(), self._unwritten
+        if changes is None and not batch and unwritten is None:
             return None
+        self._unwritten = None
+        parts = [part for part in (unwritten, changes) if part is not None]
         return Changes(
-            intents=tuple(batch),
-            orders=changes.orders if changes else (),
-            positions=changes.positions if changes else (),
-            ledger=changes.ledger if changes else None,
+            intents=(*(unwritten.intents if unwritten else ()), *batch),
+            orders=tuple({order.id: order for part in parts for order in part.orders}.values()),
+            positions=tuple({position.id: position for part in parts for position in part.positions}.values()),
+            ledger=next((part.ledger for part in reversed(parts) if part.ledger is not None), None),
             at_ns=self._clock.now_ns(),
         )
 
@@ -175,8 +179,9 @@ class OrderLane:
         if changes is not None:
             try:
                 self._store.commit(changes)
+                self.store_failed = ""
             except StoreError as error:
-                self._failed(str(error))
+                self._failed(str(error), changes)
                 batch = [command for command in batch if not self._dropped(command)]
         self._release(batch)
 
@@ -189,21 +194,21 @@ class OrderLane:
         await asyncio.wait({commit, limit}, return_when=asyncio.FIRST_COMPLETED)
         limit.cancel()
         if not commit.done():
-            commit.add_done_callback(self._commit_ended)
-            self._failed("a commit took longer than 250 ms")
+            # Committed twice is harmless; lost is not: what is late goes again with the next one.
+            self._failed("a commit took longer than 250 ms", changes)
             return False
-        return self._commit_ended(commit)
-
-    def _commit_ended(self, commit: asyncio.Future[None]) -> bool:
         try:
             commit.result()
         except StoreError as error:
-            self._failed(str(error))
+            self._failed(str(error), changes)
             return False
+        self.store_failed = ""
         return True
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, why: str, changes: Changes | None = None) -> None:
         self.store_failed = why
+        if changes is not None:
+            self._unwritten = changes
         self._on_alarm("not_durable", why)
 
     def _dropped(self, command: OrderCommand) -> bool:

@@ -31,7 +31,7 @@ from algo_scalper.domain.events import (
     SessionStarted,
 )
 from algo_scalper.domain.market import OptionChain
-from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from algo_scalper.runtime.order_lane import LaneQueue, outcome_event
 from algo_scalper.runtime.session import Journal, NoJournal, Session
 from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Push, Quoted, World
@@ -75,8 +75,9 @@ class VirtualRun:
         world: World,
         journal: Journal | None = None,
         on_command: Callable[[Command], None] | None = None,
+        flush: Callable[..., None] | None = None,
     ) -> None:
-        """``on_command`` sees every decision and notice, in order."""
+        """``on_command`` sees every decision and notice, in order; ``flush`` writes the journal once a minute."""
         self.world = world
         self.fault: Exception | None = None
         self.session = Session(journal or NoJournal(), self, self._on_fault)
@@ -88,6 +89,8 @@ class VirtualRun:
         self._polls: dict[str, PollChain] = {}
         self._chain_due_ns = 0
         self._second_ns = 0
+        self._flush = flush
+        self.events = 0
 
     def start(self, opening: SessionStarted) -> None:
         """Take the first event and the warm-up candles of every index."""
@@ -119,7 +122,9 @@ class VirtualRun:
     def step(self, at_ns: int) -> None:
         """Everything due at one instant."""
         take = self.session.take
-        for delivery in self.world.step(at_ns):
+        deliveries = self.world.step(at_ns)
+        self.events += len(deliveries)
+        for delivery in deliveries:
             if type(delivery) is Quoted:
                 take(delivery.quote.tick)
             elif type(delivery) is Push:
@@ -131,6 +136,9 @@ class VirtualRun:
         if at_ns >= self._second_ns:
             self._second_ns += NS_PER_SECOND
             self.take(SecondPassed(at_ns))
+            self.events += 1
+            if self._flush is not None and at_ns % NS_PER_MINUTE == 0:
+                self._flush(fsync=False)
             if at_ns >= self._chain_due_ns:
                 self._chain_due_ns += CHAIN_EVERY_NS
                 for poll in self._polls.values():

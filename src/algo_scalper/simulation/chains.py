@@ -18,7 +18,7 @@ from algo_scalper.simulation import liquidity
 from algo_scalper.simulation.listing import TICK_PAISE, lot_size
 from algo_scalper.simulation.mix import GOLDEN, NORMALS, mix, mix_all, normal, normals, unit
 from algo_scalper.simulation.paths import Axis
-from algo_scalper.simulation.volatility import CLOSE_MINUTE, LEVEL_RATIO, SMILE, WING, atm_vol, between
+from algo_scalper.simulation.volatility import BEND, CLOSE_MINUTE, LEVEL_RATIO, SMILE, atm_vol, between, smile_factor
 
 CARRY = 0.0585
 """Annual carry of the parity forward over spot, measured."""
@@ -229,11 +229,10 @@ class OptionLine:
     def _price(self, forward: float, away: float, total: float) -> float:
         """Black-76 in paise; ``away`` is ln(K/F), ``total`` the ATM volatility times sqrt T."""
         u = away / total
-        if u > WING:
-            u = WING
-        elif u < -WING:
-            u = -WING
-        s = total * (self._a + u * (self._b + self._c * u))
+        if -BEND <= u <= BEND:
+            s = total * (self._a + u * (self._b + self._c * u))
+        else:
+            s = total * smile_factor(self.series.smile, u)
         d1 = 0.5 * s - away / s
         if self.is_call:
             return 0.5 * (forward * erfc(-d1 * _SQRT_HALF) - self._strike * erfc((s - d1) * _SQRT_HALF))

@@ -138,7 +138,10 @@ class MarketDay:
         level: float,
         seed: int,
         regime: str,
+        match_second: int | None,
     ) -> None:
+        """``match_second``: when the closing auction prints; None on a day without one."""
+        self._match_second = match_second
         self.day, self.schedule, self.axis, self.seed = day, schedule, axis, seed
         self.regime = regime
         """What the seed made of the day; ``recorded`` for a recorded one."""
@@ -251,9 +254,9 @@ class MarketDay:
         if made is None:
             path = self._paths[name]
             spots, logs = path.truth_paise, path.logs
-            if expiry == self.day and self.schedule.freeze is not None:
+            match = self._match_second
+            if expiry == self.day and match is not None:
                 # After the auction's print the settlement price is known: nothing moves an expiring contract.
-                match = self.axis.second_of(self.schedule.print_ns)
                 rest = len(spots) - match
                 spots = spots[:match] + [spots[match]] * rest
                 logs = logs[:match] + [logs[match]] * rest
@@ -381,7 +384,7 @@ def _assemble(
         if candles is None:
             candles = _quoted(minute_bars(axis, prices, alive), schedule)
         paths[name] = IndexPath(index, prices, alive, candles, before, close)
-    return MarketDay(day, schedule, axis, paths, level, seed, regime)
+    return MarketDay(day, schedule, axis, paths, level, seed, regime, hold.match if hold is not None else None)
 
 
 def day_start_ns(day: date) -> int:

@@ -38,8 +38,8 @@ SMILE = (
     (16, (0.99, -0.059, 0.053)),
     (9999, (0.99, -0.070, 0.053)),
 )
-WING = 4.0
-"""The smile is flat beyond this ``u``."""
+BEND, WING = 2.5, 4.0
+"""The smile goes on straight from ``u`` = +-2.5, as measured wings do, and flat from +-4: no wing may rise for ever."""
 CLOSE_MINUTE = 15 * 60 + 30
 
 
@@ -65,3 +65,13 @@ def atm_vol(level: float, days: int, minute_of_day: int, move: float) -> float:
         return answer * between(_COURSE_EXPIRY, minute_of_day)
     course = _COURSE_LAST_DAY_BUT_ONE if days == 1 else _COURSE
     return answer * between(_TERM, days) * between(course, minute_of_day)
+
+
+def smile_factor(curve: tuple[float, float, float], u: float) -> float:
+    """Volatility over at-the-money volatility at ``u`` = ln(K/F) / (ATM sqrt T)."""
+    a, b, c = curve
+    u = min(max(u, -WING), WING)
+    if -BEND <= u <= BEND:
+        return a + u * (b + c * u)
+    edge = BEND if u > 0.0 else -BEND
+    return a + edge * (b + c * edge) + (u - edge) * (b + 2.0 * c * edge)

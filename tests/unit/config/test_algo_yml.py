@@ -156,6 +156,7 @@ def test_a_duration_needs_its_unit(load: Load, value: str) -> None:
         ("limits: {giveback: half}", "limits.giveback"),
         ("limits: {pyramid: two}", "limits.pyramid"),
         ('guards: {vix: "<= 30 full, 25-20 half, > 20 none"}', "guards.vix"),
+        ('guards: {vix: "<= 30 full, 30-20 half, > 20 none"}', "guards.vix"),
         ("guards: {vix: 25}", "guards.vix"),
         ("guards: {gap: 1%}", "guards.gap"),
         ('guards: {spike: "5: 3m"}', "guards.spike"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 from litestar.exceptions import WebSocketDisconnect
@@ -20,7 +23,7 @@ from algo_scalper.domain.events import OperatorWord
 from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.engine.views import View
 from algo_scalper.interfaces.api.access import OPEN_TO_ALL, TOKEN_FILE, load_token
-from algo_scalper.interfaces.api.app import build_app, listen
+from algo_scalper.interfaces.api.app import build_app, listen, serve_desk
 from algo_scalper.interfaces.api.ports import holder_of
 from algo_scalper.interfaces.api.settings import DeskSettings, EngineState, check_host
 from algo_scalper.runtime.publish import DecisionLine, Notice, StoreView, StreamReader
@@ -111,7 +114,7 @@ def test_only_health_the_page_and_its_files_are_open(bench: Bench) -> None:
 @pytest.mark.parametrize("offered", ["", "Bearer wrong", "Basic {token}", "Bearer {token}x", "Bearer é"])
 def test_reading_asks_for_the_token(bench: Bench, path: str, offered: str) -> None:
     header = offered.format(token=bench.token).encode("latin-1")
-    assert bench.client.get(path, headers={"Authorization": header}).status_code == 401
+    assert bench.client.get(path, headers={b"Authorization": header}).status_code == 401
     assert bench.client.get(f"{path}?token={bench.token}").status_code == 401
     assert bench.client.get(path, headers=bench.bearer).status_code == 200
 
@@ -496,12 +499,6 @@ def test_everything_the_page_loads_is_here(bench: Bench) -> None:
 async def test_the_desk_serves_and_ends_with_a_page_still_connected(tmp_path: Path) -> None:
     """The one test over a real port: uvicorn, the web socket and the way down."""
     pytest.importorskip("websockets", reason="the web socket protocol of the web server is not installed")
-    import asyncio
-
-    import aiohttp
-
-    from algo_scalper.interfaces.api.app import serve_desk
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -523,6 +520,6 @@ async def test_the_desk_serves_and_ends_with_a_page_still_connected(tmp_path: Pa
         bearer = {"Authorization": f"Bearer {(tmp_path / TOKEN_FILE).read_text().strip()}"}
         page = await session.ws_connect(f"{home}/api/stream", headers=bearer)
         assert "snapshot" in (await page.receive_json())["batch"]
-        os.kill(os.getpid(), __import__("signal").SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(serving, 10)
         assert (await page.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}

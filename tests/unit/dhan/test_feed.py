@@ -42,7 +42,7 @@ from tests.unit.dhan.doubles import (
 OPTION = instrument_key(Segment.NSE_FNO, 40472)
 TICK = Tick(0, NIFTY.key, 1_795_000_000, 2_420_005)
 RULES = LineRules(
-    handshake_ns=7 * NS_PER_SECOND,
+    handshake_ns=12 * NS_PER_SECOND,
     silence_ns=30 * NS_PER_SECOND,
     backoff=Backoff(NS_PER_SECOND, 16 * NS_PER_SECOND, 60 * NS_PER_SECOND, 240 * NS_PER_SECOND),
 )
@@ -159,7 +159,7 @@ async def test_pauses_double_while_nothing_answers_and_are_told_as_one_outage() 
         async with running(watched):
             assert (await watched.lost.get()).startswith("refused: HTTP 503")
             for turn_s in (1, 2, 4):
-                wake_ns = await watched.clock.slept(lambda wake: wake < 7 * NS_PER_SECOND)
+                wake_ns = await watched.clock.slept(lambda wake: wake < 12 * NS_PER_SECOND)
                 assert wake_ns == turn_s * NS_PER_SECOND * 3 // 4
                 watched.clock.advance(wake_ns)
             await server.next_connection()
@@ -239,7 +239,7 @@ async def test_silence_in_session_is_a_lost_feed() -> None:
             watched.clock.advance(20 * NS_PER_SECOND)
             assert (await watched.lost.get()).startswith("silent: ")
             await connection.gone.wait()
-            await watched.clock.slept(lambda wake: wake < 7 * NS_PER_SECOND)
+            await watched.clock.slept(lambda wake: wake < 12 * NS_PER_SECOND)
             watched.clock.advance(NS_PER_SECOND)
             await server.next_connection()
             await watched.restored.get()
@@ -272,9 +272,14 @@ async def test_a_server_that_never_answers_the_handshake() -> None:
     server.port = silent.sockets[0].getsockname()[1]
     watched = Watched(server)
     async with running(watched):
-        await watched.clock.slept(lambda wake: wake == 7 * NS_PER_SECOND)
-        watched.clock.advance(7 * NS_PER_SECOND)
-        assert await watched.lost.get() == "unreachable: no handshake within 7 s"
+        for turn_s in (1, 2, 4):
+            await watched.clock.slept(lambda wake: wake == 12 * NS_PER_SECOND)
+            watched.clock.advance(12 * NS_PER_SECOND)
+            pause_ns = await watched.clock.slept(lambda wake: wake < 12 * NS_PER_SECOND)
+            assert pause_ns == turn_s * NS_PER_SECOND * 3 // 4, "time spent on a handshake is not time connected"
+            watched.clock.advance(pause_ns)
+        assert await watched.lost.get() == "unreachable: no handshake within 12 s"
+        assert watched.lost.empty()
     silent.close()
 
 
@@ -305,6 +310,20 @@ async def test_an_exception_of_the_handler_comes_out_of_run() -> None:
             with pytest.raises(ZeroDivisionError, match="a bug"):
                 await task
             await connection.gone.wait()
+
+
+async def test_pauses_begin_small_again_after_a_steady_connection() -> None:
+    async with socket_server() as server:
+        server.refusals = [503, 503]
+        watched = Watched(server)
+        async with running(watched):
+            for _ in range(2):
+                watched.clock.advance(await watched.clock.slept(lambda wake: wake < 12 * NS_PER_SECOND))
+            connection = await server.next_connection()
+            await watched.feed.wait_up()
+            watched.clock.advance(10 * NS_PER_SECOND)
+            connection.reset()
+            assert await watched.clock.slept(lambda wake: wake < 12 * NS_PER_SECOND) == NS_PER_SECOND * 3 // 4
 
 
 async def test_ending_it_says_goodbye() -> None:

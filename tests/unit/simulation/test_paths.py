@@ -108,7 +108,7 @@ def test_one_minute_volatility_has_the_measured_course_over_the_day():
     """Measured, NIFTY 2024, bp: 09:17-20 5.1, 09:30-45 4.8, 10:15-11:45 3.5, 12:45-14:15 3.1, 15:00-15:15 4.2."""
     measured = {(557, 560): 5.1, (570, 585): 4.8, (615, 705): 3.5, (765, 855): 3.1, (900, 915): 4.2}
     seen: dict[tuple[int, int], list[float]] = {span: [] for span in measured}
-    for seed in range(40):
+    for seed in range(24):
         market = synthetic_day(date(2026, 5, 12), seed)
         bars = market.history(NIFTY.key, ist_ns(market.day, 86_399))[-375:]
         for minute, move in enumerate(returns(bars), start=557):

@@ -72,6 +72,12 @@ def near_call(market: MarketDay, steps: int = 0) -> Contract:
     return calls[at + steps]
 
 
+def resting_price(market: MarketDay, contract: Contract) -> float:
+    """Rupees at which a buy is inside the band and far from trading."""
+    bid_paise = market.quote(contract.key, market.axis.open_ns + 60 * NS_PER_SECOND).tick.bid_paise
+    return bid_paise * 7 // 10 // 100 * 1.0
+
+
 class Visitor:
     """A client of the simulator."""
 

@@ -25,19 +25,15 @@ async def trade_a_little(seed: int) -> tuple[list[bytes], list[str], list[str], 
         await engine.attach()
         await engine.subscribe(21, call.key)
         await engine.subscribe(17, NIFTY.key, INDIA_VIX_KEY)
-        for _ in range(8):
-            instants.append((await engine.step())["at_ns"])
+        instants += [(await engine.step())["at_ns"] for _ in range(8)]
         ask = decode(engine.feed_frames, world)[-1]
         price = world.market.quote(call.key, ask.at_ns or engine.at_ns).tick.ask_paise / 100 + 2
         buy = engine.request("POST", "/v2/orders", order_body(call, price=price))
         texts.append((await engine.until(buy))[1])
-        sell = engine.request(
-            "POST", "/v2/orders", order_body(call, "SELL", correlationId="t-2", price=price - 5)
-        )
+        sell = engine.request("POST", "/v2/orders", order_body(call, "SELL", correlationId="t-2", price=price - 5))
         texts.append((await engine.until(sell))[1])
         reads = [engine.request("GET", path) for path in ("/v2/orders", "/v2/positions", "/v2/fundlimit")]
-        for _ in range(12):
-            instants.append((await engine.step())["at_ns"])
+        instants += [(await engine.step())["at_ns"] for _ in range(12)]
         texts += [engine.answers[number].result()[1] for number in reads]
         await engine.leave()
         return engine.feed_frames, engine.order_frames, texts, instants

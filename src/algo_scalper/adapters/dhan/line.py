@@ -1,328 +1,257 @@
-"""The journal: everything the engine was told and everything it wanted, in order, in one append-only file a session.
+"""A WebSocket that is kept up: connect, greet, watch for silence, notice the end, wait, connect again.
 
-A file is a row of frames. Each frame can be read without the others::
-
-    magic 4s | payload length u32 | raw length u32 | payload crc32 u32 | first sequence u64 | header crc32 u32 | payload
-
-The payload is zlib (level 1) of one msgpack array of records. The first frame holds the `JournalHeader` alone; the
-records after it are numbered from 0. Both checksums are needed: with the header's own, a damaged length in the middle
-of a file is told from the torn frame a killed process leaves at its end.
+What is said on it is `feed` and `order_stream`'s business. All waiting is by the `Clock`; messages are handed on inside
+the socket's callback. An exception out of the handler ends `run` with that exception: nothing is swallowed.
 """
 
 from __future__ import annotations
 
-import os
-import struct
-import threading
-import zlib
-from collections.abc import Generator, Iterator
-from datetime import date
-from pathlib import Path
-from typing import BinaryIO
+import asyncio
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from functools import partial
 
 import msgspec
 
-from algo_scalper.adapters.marks import Mark, no_mark
-from algo_scalper.domain.commands import Command
-from algo_scalper.domain.errors import JournalError, StoreError
-from algo_scalper.domain.events import Event, SessionStarted
+from algo_scalper.adapters.dhan.feed_transport import RESET, HandshakeRefused, Link, Transport
+from algo_scalper.adapters.dhan.waiting import Backoff, done_by
+from algo_scalper.domain.ports import Chance, Clock
+from algo_scalper.domain.units import NS_PER_SECOND
 
-FORMAT = 1
-MAGIC = b"ASJ1"
-_FIELDS = struct.Struct("<4sIIIQ")
-_CRC = struct.Struct("<I")
-HEADER_BYTES = _FIELDS.size + _CRC.size
+FAREWELL_NS = NS_PER_SECOND
 
 
-class JournalHeader(msgspec.Struct, frozen=True, tag="header", array_like=True):
-    """What a reader must know before the first record: whose session, and under which code it was written."""
+class LossKind(StrEnum):
+    """How a connection was lost, or why there was none."""
 
-    format: int
-    code_version: str
-    source_hash: str
-    account: str
-    epoch: int
-    day: date
-    market: str
-    money: str
-    started_ns: int
-
-
-Record = Event | Command
-
-_encoder = msgspec.msgpack.Encoder()
-_header_decoder = msgspec.msgpack.Decoder(list[JournalHeader])
-_decoder: msgspec.msgpack.Decoder[list[Record]] = msgspec.msgpack.Decoder(list[Event | Command])
-_sync = getattr(os, "fdatasync", os.fsync)
+    UNREACHABLE = "unreachable"
+    REFUSED = "refused"
+    BLOCKED = "blocked"  # HTTP 429 on the handshake: dead token, inactive plan, or asked too often
+    RESET = "reset"
+    CLOSED = "closed"
+    SILENT = "silent"
+    TOO_MANY_CONNECTIONS = "too_many_connections"
+    NO_SUBSCRIPTION = "no_subscription"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word for what happened, not a secret
+    AUTHENTICATION_FAILED = "authentication_failed"
+    TOKEN_INVALID = "token_invalid"  # noqa: S105
+    CLIENT_ID_INVALID = "client_id_invalid"
+    DISCONNECTED = "disconnected"  # told by the server, for another reason
+    HANDLER_FAILED = "handler_failed"
 
 
-def encode_record(record: Record) -> bytes:
-    """Give a record as the journal spells it; replay compares these bytes. Dictionaries keep their order."""
-    return _encoder.encode(record)
+SAID_NO = frozenset(
+    {
+        LossKind.BLOCKED,
+        LossKind.TOO_MANY_CONNECTIONS,
+        LossKind.NO_SUBSCRIPTION,
+        LossKind.TOKEN_EXPIRED,
+        LossKind.AUTHENTICATION_FAILED,
+        LossKind.TOKEN_INVALID,
+        LossKind.CLIENT_ID_INVALID,
+    }
+)
+"""The server said no: asking again soon does not help and may get the account blocked."""
 
 
-def _frame(records: list[Record] | list[JournalHeader], first_sequence: int) -> bytes:
-    raw = _encoder.encode(records)
-    payload = zlib.compress(raw, 1)
-    fields = _FIELDS.pack(MAGIC, len(payload), len(raw), zlib.crc32(payload), first_sequence)
-    return b"".join((fields, _CRC.pack(zlib.crc32(fields)), payload))
+class Loss(msgspec.Struct, frozen=True):
+    """Why there is no connection."""
+
+    kind: LossKind
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.detail}"
 
 
-class JournalWriter:
-    """Collects records in memory and writes them a frame at a time.
+class LineRules(msgspec.Struct, frozen=True):
+    """How long things may take. ``silence_ns`` None: silence is normal here."""
 
-    ``append`` may be called by one thread while another flushes. A record is kept in memory until its frame is written
-    whole: after a full disk the next flush tries again with all of them. Raises `StoreError` when the file cannot be
-    made (it must not exist: a journal is never written twice), written or synced.
-    """
+    handshake_ns: int = 10 * NS_PER_SECOND
+    steady_ns: int = 10 * NS_PER_SECOND
+    """A connection that lived this long was a good one: pauses begin small again."""
+    silence_ns: int | None = None
+    backoff: Backoff = Backoff()
 
-    def __init__(self, path: Path, header: JournalHeader, *, mark: Mark = no_mark) -> None:
-        self.path = path
-        self._mark = mark
-        self._waiting: list[Record] = []
-        self._sequence = 0
-        self._size = 0
-        self._synced = True
-        self._broken = ""
-        self._flushing = threading.Lock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        except FileExistsError:
-            raise StoreError(
-                f"journal {path}: there is one already; move it away, or start under a new epoch"
-            ) from None
-        except OSError as error:
-            raise StoreError(
-                f"journal {path}: cannot be made ({error.strerror}); make the folder writable or name another"
-            ) from error
-        try:
-            self._write(_frame([header], 0))
-            self._sync()
-            _sync_folder(path.parent)
-        except BaseException:
-            os.close(self._file)
-            raise
 
-    @property
-    def waiting(self) -> int:
-        """Records not yet written."""
-        return len(self._waiting)
+class Line:
+    """One kept-up WebSocket. ``run`` it as a task; cancel the task to end it."""
 
-    @property
-    def sequence(self) -> int:
-        """The number the next record will get."""
-        return self._sequence + len(self._waiting)
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        clock: Clock,
+        chance: Chance,
+        rules: LineRules,
+        address: Callable[[], str],
+        masked: Callable[[str], str],
+        greeting: Callable[[], Sequence[bytes]],
+        farewell: bytes | None,
+        on_message: Callable[[memoryview], None],
+        on_lost: Callable[[str], None],
+        on_restored: Callable[[], None],
+        expects_data: Callable[[int], bool],
+    ) -> None:
+        """Take the parts; nothing is connected before `run`.
 
-    def append(self, record: Record) -> None:
-        """Keep a record for the next flush. Not encoded here, so it must never change afterwards.
-
-        Only `SessionStarted` carries records that do (the stored positions and orders, which the engine goes on
-        with): it is copied now.
+        ``greeting`` gives the messages each new connection begins with; ``expects_data(now_ns)`` says whether silence
+        means anything now. ``on_lost`` is called once per outage, ``on_restored`` when a lost line is greeted again.
         """
-        if type(record) is SessionStarted:
-            record = msgspec.msgpack.decode(_encoder.encode(record), type=SessionStarted)
-        self._waiting.append(record)
+        self._transport = transport
+        self._clock = clock
+        self._chance = chance
+        self._rules = rules
+        self._address = address
+        self._masked = masked
+        self._greeting = greeting
+        self._farewell = farewell
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._on_restored = on_restored
+        self._expects_data = expects_data
+        self._link: Link | None = None
+        self._ended: asyncio.Future[Loss] | None = None
+        self._fault: Exception | None = None
+        self._told_lost = False
+        self._over = False
+        self._data_ns = 0
+        self._greeted_ns: int | None = None
+        self._up = asyncio.Event()
+        self.sent_messages = 0
+        """Text messages sent since the beginning, over all connections."""
+        self.connections = 0
+        self.last_loss: Loss | None = None
 
-    def flush(self, *, fsync: bool) -> None:
-        """Write what is waiting as one frame; with ``fsync`` return only once everything written is on the disk."""
-        with self._flushing:
-            if self._broken:
-                raise StoreError(self._broken)
-            batch = self._waiting[:]
-            if batch:
-                self._write(_frame(batch, self._sequence))
-                self._sequence += len(batch)
-                del self._waiting[: len(batch)]
-            if fsync and not self._synced:
-                self._sync()
+    @property
+    def is_up(self) -> bool:
+        """Connected and greeted."""
+        return self._up.is_set()
 
-    def close(self) -> None:
-        """Write and sync what is left. The file is closed even when that fails; a second call does nothing."""
-        if self._file < 0:
+    async def wait_up(self) -> None:
+        """Return once connected and greeted."""
+        await self._up.wait()
+
+    def send(self, message: bytes) -> bool:
+        """Send a text message if the line is up; False when it is not (the next greeting must say it)."""
+        if self._link is None or not self.is_up:
+            return False
+        self._send(message)
+        return True
+
+    def heard(self, now_ns: int) -> None:
+        """Data came: the silence begins anew."""
+        self._data_ns = now_ns
+
+    def end(self, loss: Loss) -> None:
+        """Give the present connection up for this reason; `run` goes on with the next."""
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(loss)
+
+    async def run(self) -> None:
+        """Keep the line up until cancelled. Raises what a handler raised."""
+        attempt = 0
+        try:
+            while True:
+                self._greeted_ns = None
+                loss = await self._one_connection()
+                if self._fault is not None:
+                    raise self._fault
+                self.last_loss = loss
+                if not self._told_lost:
+                    self._told_lost = True
+                    self._on_lost(str(loss))
+                attempt = 1 if self._was_steady() else attempt + 1
+                pause_ns = self._rules.backoff.pause_ns(attempt, loss.kind in SAID_NO, self._chance)
+                await self._clock.sleep_until(self._clock.now_ns() + pause_ns)
+        finally:
+            await self._say_farewell()
+
+    async def _one_connection(self) -> Loss:
+        """From connecting to the end of the connection; why it ended."""
+        ended: asyncio.Future[Loss] = asyncio.get_running_loop().create_future()
+        self._ended = ended
+        # Bound to this connection's own end: the last words of an old one must not end a new one.
+        opening = asyncio.ensure_future(
+            self._transport.connect(self._address(), partial(self._take, ended), partial(_note_end, ended))
+        )
+        try:
+            opened = await done_by(self._clock, self._clock.now_ns() + self._rules.handshake_ns, opening)
+        finally:
+            if not opening.done():
+                opening.cancel()
+        if not opened:
+            return Loss(LossKind.UNREACHABLE, f"no handshake within {self._rules.handshake_ns / NS_PER_SECOND:g} s")
+        try:
+            self._link = opening.result()
+        except HandshakeRefused as refused:
+            kind = LossKind.BLOCKED if refused.status == 429 else LossKind.REFUSED
+            return Loss(kind, self._masked(refused.detail))
+        except OSError as fault:
+            return Loss(LossKind.UNREACHABLE, self._masked(f"{type(fault).__name__}: {fault}"))
+        self.connections += 1
+        try:
+            self.heard(self._clock.now_ns())
+            for message in self._greeting():
+                self._send(message)
+            self._greeted_ns = self._clock.now_ns()
+            self._up.set()
+            if self._told_lost:
+                self._told_lost = False
+                self._on_restored()
+            return await self._watch(ended)
+        finally:
+            self._up.clear()
+            if ended.done():
+                self._link.abort()
+                self._link = None
+
+    def _was_steady(self) -> bool:
+        """Did the connection that has just ended live long enough to be called a good one?"""
+        since_ns = self._greeted_ns
+        return since_ns is not None and self._clock.now_ns() - since_ns >= self._rules.steady_ns
+
+    async def _watch(self, ended: asyncio.Future[Loss]) -> Loss:
+        """Until the connection ends, or has been silent for too long when it should not be."""
+        silence_ns = self._rules.silence_ns
+        if silence_ns is None:
+            return await ended
+        while not await done_by(self._clock, self._data_ns + silence_ns, ended):
+            now_ns = self._clock.now_ns()
+            if not self._expects_data(now_ns):
+                self._data_ns = now_ns
+            elif now_ns - self._data_ns >= silence_ns:
+                self.end(Loss(LossKind.SILENT, f"connected, and no data for {silence_ns / NS_PER_SECOND:g} s"))
+        return ended.result()
+
+    def _send(self, message: bytes) -> None:
+        if self._link is not None:
+            self._link.send_text(message)
+            self.sent_messages += 1
+
+    def _take(self, ended: asyncio.Future[Loss], message: memoryview) -> None:
+        if self._over or ended.done():
             return
         try:
-            self.flush(fsync=True)
-        finally:
-            with self._flushing:
-                os.close(self._file)
-                self._file = -1
-                self._broken = f"journal {self.path}: it is closed; a session that ended writes nothing more"
+            self._on_message(message)
+        except Exception as fault:  # noqa: BLE001  # broad: the socket library would log and drop it; `run` raises it instead
+            self._fault = fault
+            self.end(Loss(LossKind.HANDLER_FAILED, type(fault).__name__))
 
-    def _write(self, frame: bytes) -> None:
-        self._mark("journal.before_write")
-        self._synced = False
-        try:
-            view = memoryview(frame)
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError as error:
-            self._cut_back()
-            raise StoreError(
-                f"journal {self.path}: {len(self._waiting)} records could not be written ({error.strerror}); they are "
-                "kept in memory and tried again: free space on this disk"
-            ) from error
-        self._size += len(frame)
-        self._mark("journal.after_write")
-
-    def _cut_back(self) -> None:
-        """Take away the part of a frame that fitted, so that the next frame does not follow rubbish."""
-        try:
-            os.ftruncate(self._file, self._size)
-        except OSError as error:
-            self._broken = (
-                f"journal {self.path}: half a frame at byte {self._size} could not be taken back ({error.strerror}); "
-                "the journal ends there: check the disk and start a new session"
-            )
-
-    def _sync(self) -> None:
-        self._mark("journal.before_sync")
-        try:
-            _sync(self._file)
-        except OSError as error:
-            # After a failed sync the kernel forgets which pages were lost; a second try would succeed and lie.
-            self._broken = (
-                f"journal {self.path}: the disk did not take what was written ({error.strerror}); "
-                "check the disk and start a new session"
-            )
-            raise StoreError(self._broken) from error
-        self._synced = True
-        self._mark("journal.after_sync")
+    async def _say_farewell(self) -> None:
+        """Close the connection in order; cut it when that takes longer than it should."""
+        link, ended = self._link, self._ended
+        self._over, self._link = True, None
+        if link is None or ended is None:
+            return
+        if self._farewell is not None:
+            link.send_text(self._farewell)
+            self.sent_messages += 1
+        link.close()
+        if not await done_by(self._clock, self._clock.now_ns() + FAREWELL_NS, ended):
+            link.abort()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name durable too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-class JournalReader(Iterator[Record]):
-    """The records of one journal in order, with the ``header``. Made by `read_journal`.
-
-    ``torn_bytes`` is how much was cut from the end because a frame was not written whole; known once all is read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.torn_bytes = 0
-        self._frames = _frames(path)
-        self.header = _read_header(path, self._frames)
-        self._records = self._decoded()
-
-    def __next__(self) -> Record:
-        """Give the next record; raises `JournalError` at a frame that is damaged though others follow."""
-        return next(self._records)
-
-    def _decoded(self) -> Generator[Record]:
-        count = 0
-        while True:
-            try:
-                offset, sequence, raw = next(self._frames)
-            except StopIteration as end:
-                self.torn_bytes = end.value
-                return
-            if sequence != count:
-                raise JournalError(
-                    f"journal {self.path}: the frame at byte {offset} begins with record {sequence}, record "
-                    f"{count} was due: frames are missing or doubled; take the file from a backup"
-                )
-            try:
-                records = _decoder.decode(raw)
-            except msgspec.MsgspecError as error:
-                raise JournalError(
-                    f"journal {self.path}: the frame at byte {offset} holds a record this code does not know "
-                    f"({error}); read it with the version that wrote it: {self.header.code_version}"
-                ) from error
-            count += len(records)
-            yield from records
-
-
-def read_journal(path: Path) -> JournalReader:
-    """Iterate over a journal's records; see `JournalReader`. Raises `JournalError`."""
-    return JournalReader(path)
-
-
-def read_header(path: Path) -> JournalHeader:
-    """Only the header. Raises `JournalError` when there is none, or it is of another format."""
-    frames = _frames(path)
-    try:
-        return _read_header(path, frames)
-    finally:
-        frames.close()
-
-
-Frames = Generator[tuple[int, int, bytes], None, int]
-"""Yields (offset, first sequence, raw bytes) of each whole frame and returns the bytes torn off at the end."""
-
-
-def _read_header(path: Path, frames: Frames) -> JournalHeader:
-    try:
-        _, _, raw = next(frames)
-    except StopIteration as end:
-        raise JournalError(
-            f"journal {path}: no whole frame in it ({end.value} bytes): not a journal, or its session ended before the "
-            "first write; there is nothing to read"
-        ) from None
-    try:
-        (header,) = _header_decoder.decode(raw)
-    except (msgspec.MsgspecError, ValueError) as error:
-        raise JournalError(
-            f"journal {path}: the first frame is not a header ({error}); the file's beginning is missing: "
-            "take it from a backup"
-        ) from error
-    if header.format != FORMAT:
-        raise JournalError(
-            f"journal {path}: format {header.format}, this code reads format {FORMAT}; "
-            f"read it with the version that wrote it: {header.code_version}"
-        )
-    return header
-
-
-def _frames(path: Path) -> Frames:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise JournalError(f"journal {path}: cannot be opened ({error.strerror}); check the path") from error
-    with file:
-        offset = 0
-        while True:
-            frame = _next_frame(file)
-            if frame is None:
-                return _torn_bytes(file, path, offset)
-            sequence, raw, length = frame
-            yield offset, sequence, raw
-            offset += length
-
-
-def _next_frame(file: BinaryIO) -> tuple[int, bytes, int] | None:
-    """(first sequence, raw bytes, bytes of the frame) of the frame here; None when no whole one begins here."""
-    head = file.read(HEADER_BYTES)
-    if len(head) < HEADER_BYTES:
-        return None
-    magic, length, raw_length, crc, sequence = _FIELDS.unpack_from(head)
-    if magic != MAGIC or zlib.crc32(head[: _FIELDS.size]) != _CRC.unpack_from(head, _FIELDS.size)[0]:
-        return None
-    payload = file.read(length)
-    if len(payload) < length or zlib.crc32(payload) != crc:
-        return None
-    raw = zlib.decompress(payload, bufsize=raw_length or 1)
-    return sequence, raw, HEADER_BYTES + length
-
-
-def _torn_bytes(file: BinaryIO, path: Path, offset: int) -> int:
-    """How many bytes from ``offset`` on are a torn last frame; raises when a whole frame follows them."""
-    file.seek(offset)
-    rest = file.read()
-    at = rest.find(MAGIC, 1)
-    while at >= 0:
-        file.seek(offset + at)
-        if _next_frame(file) is not None:
-            raise JournalError(
-                f"journal {path}: the frame at byte {offset} is damaged, and whole frames follow from byte "
-                f"{offset + at} on: not a torn end but a damaged file; check the disk and take the file from a backup"
-            )
-        at = rest.find(MAGIC, at + 1)
-    return len(rest)
+def _note_end(ended: asyncio.Future[Loss], why: str) -> None:
+    if not ended.done():
+        ended.set_result(Loss(LossKind.RESET if why == RESET else LossKind.CLOSED, why))

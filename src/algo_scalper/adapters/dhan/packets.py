@@ -179,7 +179,7 @@ def decode_tick(
             round(bid * per_rupee) * tick_paise,
             round(ask * per_rupee) * tick_paise,
             bids0 + bids1 + bids2 + bids3 + bids4,
-            asks0 + asks1 + asks2 + asks3,
+            asks0 + asks1 + asks2 + asks3 + asks4,
             volume,
             interest,
         )

@@ -114,17 +114,19 @@ class TradingStore:
             self._replace(connection, soft_state, [row])
 
     def restore(self, day_iso: str) -> Restored:
-        """Positions not closed (of any day), the day's orders and ledger, the last soft state, the standing halt."""
+        """Positions open or closed today, the day's orders and ledger, the last soft state, the standing halt."""
         day = date.fromisoformat(day_iso)
         with self._database.read("restoring the account") as connection:
-            open_positions = sa.select(positions.c.record).where(
-                positions.c.account == self.account, positions.c.state != PositionState.CLOSED.value
+            # Closed ones too: the day's orders belong to them, and the broker's book will name those orders.
+            of_today = sa.select(positions.c.record).where(
+                positions.c.account == self.account,
+                (positions.c.state != PositionState.CLOSED.value) | (positions.c.closed_day == day),
             )
             ledger = sa.select(day_ledger.c.record).where(day_ledger.c.account == self.account, day_ledger.c.day == day)
             soft = sa.select(soft_state.c.record).where(soft_state.c.account == self.account)
             return Restored(
                 positions=self._decoded(
-                    connection, open_positions.order_by(positions.c.opened_ns, positions.c.id), _position
+                    connection, of_today.order_by(positions.c.opened_ns, positions.c.id), _position
                 ),
                 orders=self._decoded(connection, self._orders_of(day), _order),
                 ledger=next(iter(self._decoded(connection, ledger, _ledger)), None),
@@ -181,6 +183,23 @@ class TradingStore:
             return tuple(AuditLine(*row) for row in connection.execute(query))
 
     # --- what reports ask ---
+
+    def open_positions(self) -> tuple[Position, ...]:
+        """Positions that still hold something, of any day."""
+        query = sa.select(positions.c.record).where(
+            positions.c.account == self.account,
+            positions.c.state != PositionState.CLOSED.value,
+            positions.c.bought_quantity > positions.c.sold_quantity,
+        )
+        with self._database.read("reading open positions") as connection:
+            return self._decoded(connection, query.order_by(positions.c.opened_ns), _position)
+
+    def last_day(self) -> date | None:
+        """The last day this account has a ledger of."""
+        query = sa.select(sa.func.max(day_ledger.c.day)).where(day_ledger.c.account == self.account)
+        with self._database.read("reading the last day") as connection:
+            found: date | None = connection.execute(query).scalar_one()
+        return found
 
     def trades_of_day(self, day: date) -> tuple[Position, ...]:
         """Round trips that ended on this IST day, in the order they ended."""

@@ -165,7 +165,7 @@ def _paise(value: object) -> int:
 def _terms(body: dict[str, object], side: Side, last_paise: Callable[[], int]) -> tuple[OrderKind, int, int]:
     """(kind, price, trigger): market orders become protected limits, a stop must leave room behind its trigger."""
     order_type = body.get("orderType")
-    if order_type not in _ORDER_TYPES:
+    if not isinstance(order_type, str) or order_type not in _ORDER_TYPES:
         _refuse(bad_input())
     price_paise, trigger_paise = _paise(body.get("price")), _paise(body.get("triggerPrice"))
     if order_type == "LIMIT" and price_paise:

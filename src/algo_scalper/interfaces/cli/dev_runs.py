@@ -1,0 +1,65 @@
+"""The days ``scalper dev`` has begun: a new one each time, except that a day left with a position is resumed."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import msgspec
+
+KEPT_RUNS = 10
+
+
+class _Marker(msgspec.Struct, frozen=True):
+    seed: int
+    day: date | None
+    index: str | None
+
+
+class DevRun(msgspec.Struct, frozen=True):
+    """One simulated day with its stores; ``sentence`` says what was chosen and why."""
+
+    folder: Path
+    seed: int
+    day: date | None
+    index: Path | None
+    sentence: str
+
+
+def choose_run(data_dir: Path, seed: int, day: date | None, index: Path | None, *, fresh: bool) -> DevRun:
+    """Resume the last run when it holds a position; else begin the next one, forgetting the oldest."""
+    root = data_dir / "dev"
+    runs = sorted(path for path in root.glob("[0-9]*") if path.is_dir())
+    if runs and not fresh:
+        resumed = _resumed(runs[-1])
+        if resumed is not None:
+            return resumed
+    number = int(runs[-1].name) + 1 if runs else 1
+    for old in runs[: max(len(runs) - KEPT_RUNS + 1, 0)]:
+        shutil.rmtree(old)
+    folder = root / f"{number:04d}"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_bytes(msgspec.json.encode(_Marker(seed, day, str(index) if index else None)))
+    return DevRun(folder, seed, day, index, f"A new simulated day in {folder}")
+
+
+def _resumed(folder: Path) -> DevRun | None:
+    from algo_scalper.adapters.storage.stores import open_stores  # noqa: PLC0415 - heavy, and only asked here
+
+    try:
+        marker = msgspec.json.decode((folder / "run.json").read_bytes(), type=_Marker)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
+    if not (folder / "trading.sqlite3").exists():
+        return None
+    stores = open_stores(None, folder)
+    try:
+        positions = stores.trading("PAPER").open_positions()
+    finally:
+        stores.close()
+    if not positions:
+        return None
+    names = ", ".join(f"{position.held} {position.contract.name}" for position in positions)
+    index = Path(marker.index) if marker.index else None
+    return DevRun(folder, marker.seed, marker.day, index, f"Resuming {folder}: it was left holding {names}")

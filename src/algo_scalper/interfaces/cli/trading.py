@@ -1,0 +1,289 @@
+"""``scalper dev``, ``run`` and the engine process behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import msgspec
+import typer
+
+from algo_scalper import __version__
+from algo_scalper.domain.errors import BrokerUnreachable, ConfigError
+from algo_scalper.domain.ports import Clock
+from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.interfaces.cli.days import parse_day
+from algo_scalper.interfaces.cli.dev_runs import DevRun, choose_run
+from algo_scalper.runtime.clock import SystemClock
+from algo_scalper.runtime.config import AlgoConfig, load_algo
+from algo_scalper.runtime.gate import LiveReadiness, decide_money, trading_services_allowed
+from algo_scalper.runtime.settings import Settings, load_settings
+
+SIM_START_NS = 20 * NS_PER_SECOND
+MOST_PACE = 60.0
+
+
+class DevOptions(msgspec.Struct, frozen=True):
+    """The flags of ``scalper dev``."""
+
+    pace: float
+    seed: int
+    day: str | None
+    index: Path | None
+    broker: str
+    port: int | None
+    config: Path
+    data_dir: Path
+    fresh: bool
+
+
+class RunOptions(msgspec.Struct, frozen=True):
+    """The flags of ``scalper run``."""
+
+    sim_url: str
+    broker: str
+    port: int | None
+    account: str
+    config: Path
+    data_dir: Path
+
+
+class EngineOptions(msgspec.Struct, frozen=True):
+    """The arguments of the engine process."""
+
+    sim_url: str
+    account: str
+    broker: str
+    config: Path
+    data_dir: Path
+    socket_path: Path | None
+    stepped: bool
+    downtime_s: float
+    kill_at: int
+
+
+def run_engine(options: EngineOptions) -> None:
+    """The engine process, whole: exit code 0 at the end of the day, 70 after a fault."""
+    from algo_scalper.runtime.engine_process import EngineProcess, EngineSettings  # noqa: PLC0415 - heavy
+    from algo_scalper.runtime.sudden_death import killer  # noqa: PLC0415
+
+    algo, settings = _settings(options.config)
+    _allowed(settings)
+    _check_broker(options.broker)
+    process = EngineProcess(
+        EngineSettings(
+            data_dir=options.data_dir,
+            account=options.account,
+            sim_url=options.sim_url,
+            broker=options.broker,
+            stepped=options.stepped,
+            downtime_ns=round(options.downtime_s * NS_PER_SECOND),
+            socket_path=options.socket_path,
+            database_url=settings.text("DATABASE_URL") or None,
+        ),
+        algo.rules,
+        _say,
+        killer(options.kill_at),
+    )
+    factory = None if options.stepped else _fast_loop()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        code = runner.run(process.run())
+    sys.exit(code)
+
+
+def run_session(options: RunOptions) -> None:
+    """Engine and desk on a simulator that is already running."""
+    algo, settings = _settings(options.config)
+    _allowed(settings)
+    _check_broker(options.broker)
+    _say_gate(algo, settings)
+    port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(
+            _serve(options.sim_url, options.account, options.broker, options.config, options.data_dir, port)
+        )
+
+
+def run_dev(options: DevOptions) -> None:
+    """Simulator, engine, desk and page; Ctrl-C ends all of it."""
+    algo, settings = _settings(options.config)
+    _allowed(settings)
+    _check_broker(options.broker)
+    if not 1.0 <= options.pace <= MOST_PACE:
+        raise ConfigError(f"--pace {options.pace:g} is outside 1 to {MOST_PACE:g}")
+    _say_gate(algo, settings)
+    port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
+    day = parse_day(options.day)
+    chosen = choose_run(options.data_dir, options.seed, day, options.index, fresh=options.fresh)
+    typer.echo(chosen.sentence)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        runner.run(_dev(options, chosen, port))
+
+
+async def _dev(options: DevOptions, chosen: DevRun, port: int) -> None:
+    clock = SystemClock()
+    sim_port = _free_port()
+    command = [
+        *_scalper("sim"),
+        *("--port", str(sim_port), "--seed", str(chosen.seed), "--pace", str(options.pace)),
+        *("--state", str(chosen.folder / "simulator.state"), "--hold"),
+    ]
+    if chosen.day is not None:
+        command += ["--day", chosen.day.isoformat()]
+    if chosen.index is not None:
+        command += ["--index", str(chosen.index)]
+    simulator = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+    url = f"http://127.0.0.1:{sim_port}"
+    try:
+        await _answers(url, clock, simulator)
+        await _serve(url, "PAPER", options.broker, options.config, chosen.folder, port)
+    finally:
+        if simulator.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                simulator.send_signal(signal.SIGTERM)
+            await simulator.wait()
+
+
+async def _answers(url: str, clock: Clock, simulator: asyncio.subprocess.Process) -> None:
+    """Return once the simulator answers; say why when it does not."""
+    until_ns = clock.now_ns() + SIM_START_NS
+    async with aiohttp.ClientSession() as session:
+        while clock.now_ns() < until_ns and simulator.returncode is None:
+            try:
+                async with session.get(f"{url}/sim/status") as answer:
+                    if answer.status == 200:  # noqa: PLR2004 - HTTP's word for yes
+                        return
+            except aiohttp.ClientConnectionError:
+                await clock.sleep_until(clock.now_ns() + NS_PER_SECOND // 20)
+    raise BrokerUnreachable(f"the simulator did not start on {url}; its own words are above")
+
+
+async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Path, port: int) -> None:
+    """The desk in this process, the engine as its child."""
+    from algo_scalper.interfaces.api.app import DeskSettings, EngineState, listen, serve_desk  # noqa: PLC0415 - heavy
+    from algo_scalper.runtime.supervise import EngineChild  # noqa: PLC0415
+
+    listen("127.0.0.1", port).close()  # say at once when the port is taken, before anything trades
+    clock = SystemClock()
+    socket_path = data_dir / "engine.sock"
+    command = [
+        *_scalper("engine"),
+        *(url, account, broker, str(config), str(data_dir), "--socket-path", str(socket_path)),
+    ]
+    child = EngineChild(command, clock, _say, lambda: _sell_floors(url, account, broker))
+
+    def engine_state() -> EngineState:
+        return EngineState(child.state, child.restarts, child.detail)
+
+    settings = DeskSettings(
+        data_dir=data_dir,
+        socket_path=socket_path,
+        version=__version__,
+        engine_state=engine_state,
+        clock=clock,
+        port=port,
+        market="SIMULATED",
+        money="PAPER",
+    )
+    data_dir.mkdir(parents=True, exist_ok=True)
+    engine = asyncio.create_task(child.run())
+    engine.add_done_callback(lambda _: _say_end(data_dir, account, child.state))
+    typer.echo(f"SIMULATED market, PAPER money. The page: http://127.0.0.1:{port}   (Ctrl-C ends it)")
+    try:
+        await serve_desk(settings)
+    finally:
+        await child.stop()
+        await engine
+
+
+async def _sell_floors(url: str, account: str, broker: str) -> None:
+    """The engine stays down: our floors become marketable limits, at the broker that still has them."""
+    from algo_scalper.adapters.dhan.orders import DhanBroker  # noqa: PLC0415 - only in need
+    from algo_scalper.adapters.dhan.rest import DhanRest  # noqa: PLC0415
+    from algo_scalper.runtime.engine_process import simulator_settings  # noqa: PLC0415
+    from algo_scalper.runtime.lifeboat import sell_floors  # noqa: PLC0415
+    from algo_scalper.runtime.opening import account_tag  # noqa: PLC0415
+
+    if broker == "paper":
+        _say("lifeboat: the paper book lives with the engine; what it holds is kept for the next start")
+        return
+    clock = SystemClock()
+    rest = DhanRest(simulator_settings(url), clock)
+    try:
+        for sentence in await sell_floors(DhanBroker(rest, clock), account_tag(account)):
+            _say(f"lifeboat: {sentence}")
+    finally:
+        await rest.close()
+
+
+def _say_end(data_dir: Path, account: str, state: str) -> None:
+    """The day's report, when the engine has ended by itself."""
+    from algo_scalper.interfaces.cli.study import report_of  # noqa: PLC0415
+
+    if state == "stopped":
+        for line in report_of(data_dir, account, None):
+            typer.echo(line)
+        typer.echo("The page stays up; Ctrl-C ends it.")
+
+
+def _settings(config: Path) -> tuple[AlgoConfig, Settings]:
+    algo = load_algo(config)
+    settings = load_settings(os.environ, Path(".env"), algo)
+    return algo, settings
+
+
+def _allowed(settings: Settings) -> None:
+    answer = trading_services_allowed(
+        settings,
+        os.environ,
+        sys.argv,
+        sys.modules.keys(),
+        interactive=hasattr(sys, "ps1") or bool(sys.flags.interactive),
+    )
+    if not answer.allowed:
+        raise ConfigError(answer.sentence)
+
+
+def _say_gate(algo: AlgoConfig, settings: Settings) -> None:
+    """Which one decided between paper and live, and where it stands."""
+    for notice in settings.notices:
+        typer.echo(notice)
+    typer.echo(decide_money(algo, settings, LiveReadiness()).sentence)
+
+
+def _check_broker(broker: str) -> None:
+    if broker not in {"paper", "simulator"}:
+        raise ConfigError(f"--broker {broker!r} is not known; choose paper or simulator")
+
+
+def _scalper(command: str) -> list[str]:
+    return [sys.executable, "-m", "algo_scalper", command]
+
+
+def _free_port() -> int:
+    import socket  # noqa: PLC0415 - for this one question
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it exists."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 - not installed on Windows
+
+    return uvloop.new_event_loop
+
+
+def _say(line: str) -> None:
+    typer.echo(line)
+
+
