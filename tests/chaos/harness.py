@@ -376,6 +376,7 @@ class Run:
         self.trail.append((self.events, self.now_ns, event))
         journal = process.journal
         begin = len(journal)
+        self.promises.hear(event)
         process.begun.append(begin)
         crashed = False
         try:

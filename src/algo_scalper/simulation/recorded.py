@@ -41,6 +41,7 @@ def check_bars(rows: Iterable[Row], index: Index) -> Checked:
     candles: list[Candle] = []
     problems: list[str] = []
     repeated = widened = outside = 0
+    closest = 0
     before: Row | None = None
     for number, row in enumerate(rows, start=1):
         _possible(row, number)
@@ -49,6 +50,9 @@ def check_bars(rows: Iterable[Row], index: Index) -> Checked:
                 repeated += 1
                 continue
             raise DataError(_order_text(number, row, before))
+        if before is not None:
+            apart = row.start_s - before.start_s
+            closest = min(closest, apart) if closest else apart
         before = row
         start_ns = row.start_s * NS_PER_SECOND
         schedule = day_schedule(ist_day(start_ns), index.exchange)
@@ -59,6 +63,8 @@ def check_bars(rows: Iterable[Row], index: Index) -> Checked:
         if max(first, last) > high or min(first, last) < low:
             widened += 1
         candles.append(Candle(start_ns, first, max(first, high, last), min(first, low, last), last))
+    if closest > 60:
+        raise DataError(f"no two rows are closer than {closest // 60} minutes; one-minute bars are needed")
     if repeated:
         problems.append(f"{_rows(repeated)} repeated the one before and {_were(repeated)} dropped.")
     if outside:

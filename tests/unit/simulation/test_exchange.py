@@ -280,11 +280,12 @@ def test_a_stops_limit_lies_within_a_fifth_of_its_trigger_or_ten_rupees_when_che
 def test_a_buy_must_have_premium_and_charges_beside_all_other_working_buys():
     bench = Bench(cash_paise=1_300_000 + 2 * 2_400)
     bench.quote(BIDS, ASKS)
-    first = bench.place(BUY, 65, 9_900)  # 6,435 rupees and about 24 of charges
+    # 6,435 rupees; charges 20 + exchange 2.2542 + IPFT .0322 + SEBI .0064 + stamp .1931 + GST 4.0127 = 26.50.
+    first = bench.place(BUY, 65, 9_900)
     assert bench.row(first).status is BrokerStatus.PENDING
-    second = bench.place(BUY, 65, 10_100)  # 6,565
-    # 13,048 - 6,435 - 6,565 - two buys' charges (20 + GST 3.60, exchange 2.25, IPFT .03, stamp .20 and their GST).
-    assert refusal(bench, second).endswith("You have insufficient funds. Please add Rs.4.56 to trade.")
+    # 6,565 rupees; charges 20 + 2.2997 + .0328 + .0066 + .1970 + 4.0210 = 26.56. In all 13,053.06, against 13,048.
+    second = bench.place(BUY, 65, 10_100)
+    assert refusal(bench, second).endswith("You have insufficient funds. Please add Rs.5.06 to trade.")
     assert bench.row(bench.place(BUY, 65, 9_900)).status is BrokerStatus.PENDING
 
 
@@ -293,8 +294,8 @@ def test_a_second_sell_beside_a_resting_one_is_margined_as_a_short_and_refused()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
     second = bench.place(SELL, 65, 9_950)
-    # 12 % of 24,500 x 65 = 1,91,100 rupees, against 93,473.09 in cash.
-    assert refusal(bench, second).endswith(f"Please add Rs.{191_100 - 93_473.09:.2f} to trade.")
+    # 12 % of 24,500 x 65 = 1,91,100 rupees, against 1,00,000 less 6,500 and 26.53 of charges.
+    assert refusal(bench, second).endswith(f"Please add Rs.{191_100 - 93_473.47:.2f} to trade.")
     assert isinstance(bench.modify(stop, 65, 9_950), Accepted)
     assert bench.exchange.held(KEY) == 0
     assert bench.filled(second) == (0, 0)

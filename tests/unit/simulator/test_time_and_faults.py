@@ -256,6 +256,20 @@ async def test_a_restarted_simulator_has_its_orders_positions_and_the_time_that_
         await engine.leave()
 
 
+async def test_the_market_does_not_wait_for_a_simulator_that_is_down(tmp_path: Path) -> None:
+    path, clock = tmp_path / "state.json", HandClock()
+    async with serving(world_of(), clock, stepped=True, state=path) as (_, visitor):
+        engine = await stepped_with_login(visitor)
+        await bought_with_floor(visitor, engine)
+        await engine.leave()
+    # Down for the rest of the day at 60x: the broker has squared the intraday position off meanwhile.
+    options = SimulatorOptions(day=DAY, state=path, pace=60.0)
+    world = build_world(options, clock.now_ns() + 375 * NS_PER_SECOND)
+    assert [position.net_quantity for position in world.book().positions] == [0]
+    assert all(row.status not in {"PENDING", "PART_TRADED"} for row in world.book().orders)
+    assert world.now_ns > world.exchange.closed_ns - 60 * NS_PER_SECOND
+
+
 def test_an_unreadable_or_later_state_file_is_named_with_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("{")

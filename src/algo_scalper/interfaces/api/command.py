@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, post
 from litestar.exceptions import ClientException
+from litestar.params import FromPath, JSONBody
 
 from algo_scalper.domain.events import OperatorWord
 from algo_scalper.interfaces.api.access import COMMANDS
@@ -35,7 +36,7 @@ async def resume(request: AnyRequest) -> Response[dict[str, Any]]:
 
 
 @post("/api/close/{position_id:str}", opt={COMMANDS: True})
-async def close(request: AnyRequest, position_id: str) -> Response[dict[str, Any]]:
+async def close(request: AnyRequest, position_id: FromPath[str]) -> Response[dict[str, Any]]:
     """Leave one position now."""
     desk = desk_of(request)
     view = desk.record.view
@@ -45,7 +46,7 @@ async def close(request: AnyRequest, position_id: str) -> Response[dict[str, Any
 
 
 @post("/api/kill", opt={COMMANDS: True})
-async def kill(request: AnyRequest, data: Confirmation) -> Response[dict[str, Any]]:
+async def kill(request: AnyRequest, data: JSONBody[Confirmation]) -> Response[dict[str, Any]]:
     """Halt and flatten everything of ours. Wants ``{"confirm": "KILL"}``."""
     if data.confirm != KILL_WORD:
         raise ClientException('kill closes every position of ours; confirm it with {"confirm": "KILL"}')

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from litestar import Request, Response, get
 from litestar.exceptions import ClientException
-from litestar.params import QueryParameter
+from litestar.params import FromQuery, QueryParameter
 
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.interfaces.api.access import OPEN_TO_ALL
@@ -64,11 +64,11 @@ async def read_trades(request: AnyRequest) -> Any:
 @get("/api/decisions")
 async def read_decisions(
     request: AnyRequest,
-    kind: str = "",
-    index: str = "",
+    kind: FromQuery[str] = "",
+    index: FromQuery[str] = "",
     from_time: Annotated[str, QueryParameter(name="from")] = "",
     to_time: Annotated[str, QueryParameter(name="to")] = "",
-    limit: int = DEFAULT_LIMIT,
+    limit: FromQuery[int] = DEFAULT_LIMIT,
 ) -> Any:
     """Why in, why out, why not; newest first. ``from`` and ``to`` are HH:MM of the session's day."""
     try:

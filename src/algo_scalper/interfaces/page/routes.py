@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from algo_scalper.interfaces.api.access import OPEN_TO_ALL
 from algo_scalper.interfaces.api.desk import Desk, desk_of
@@ -45,7 +46,7 @@ async def login(request: AnyRequest) -> Response[str]:
 
 
 @get("/assets/{name:str}", opt={OPEN_TO_ALL: True}, sync_to_thread=False)
-def show_asset(name: str) -> Response[bytes]:
+def show_asset(name: FromPath[str]) -> Response[bytes]:
     """One of the page's own files."""
     path = _ASSETS.get(name)
     if path is None or path.is_dir():

@@ -58,8 +58,17 @@ def build_world(options: SimulatorOptions, real_ns: int) -> World:
         exchange = SimulatedExchange(market.contracts, market.day, options.cash_paise)
         return World(market, exchange, options.seed)
     exchange = SimulatedExchange(market.contracts, market.day, state=saved.exchange)
-    start_ns = saved.resumed_ns(real_ns, 0.0 if options.stepped else options.pace)
-    return World(market, exchange, options.seed, start_ns=start_ns or None)
+    world = World(market, exchange, options.seed, start_ns=saved.now_ns or None)
+    _go_on(world, saved.resumed_ns(real_ns, 0.0 if options.stepped else options.pace))
+    return world
+
+
+def _go_on(world: World, until_ns: int) -> None:
+    """What happened to the account while nobody served it: stops trigger and the square-off comes all the same."""
+    while (next_ns := world.next_ns()) is not None and next_ns <= until_ns:
+        world.step(next_ns)
+    if until_ns > world.now_ns:
+        world.step(until_ns)
 
 
 def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:

@@ -16,13 +16,15 @@ class Saved(msgspec.Struct, frozen=True):
     """What the file holds: the exchange's books, and both times at which they were written."""
 
     now_ns: int
-    """Virtual time."""
+    """Virtual time; 0 before the day has begun."""
     real_ns: int
     """The real clock's."""
     exchange: ExchangeState
 
     def resumed_ns(self, real_ns: int, rate: float) -> int:
-        """Virtual time now: the market went on at ``rate`` while nobody served it; 0 in stepped time."""
+        """Virtual time now: the market went on at ``rate`` while nobody served it. Nothing is added for a rate of 0."""
+        if not self.now_ns:
+            return 0
         return self.now_ns + round(max(real_ns - self.real_ns, 0) * rate)
 
 
@@ -56,5 +58,5 @@ class StateFile:
         if kept.day > day:
             raise DataError(f"{self._path} is of {kept.day}, after {day}; remove it or simulate a later day")
         if kept.day < day:
-            return Saved(0, 0, next_day(kept, day))
+            return Saved(0, saved.real_ns, next_day(kept, day))
         return saved

@@ -1,0 +1,59 @@
+"""The table of what goes wrong: rates are kept, draws are one number each."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from algo_scalper.simulation.faults import (
+    HOSTILE,
+    FaultRates,
+    MarketFault,
+    PersonAct,
+    PushFault,
+    RequestFault,
+    market_fault,
+    person_act,
+    push_fault,
+    request_fault,
+)
+
+CERTAIN = FaultRates(lost_after=1.0, push_duplicated=1.0, stall=1.0, sell_part=1.0)
+
+
+def test_without_rates_nothing_goes_wrong():
+    chance, calm = random.Random(1), FaultRates()
+    assert {request_fault(chance, calm) for _ in range(100)} == {RequestFault.NONE}
+    assert {push_fault(chance, calm) for _ in range(100)} == {PushFault.NONE}
+    assert {market_fault(chance, calm) for _ in range(100)} == {MarketFault.NONE}
+    assert {person_act(chance, calm) for _ in range(100)} == {PersonAct.NONE}
+
+
+def test_a_certain_fault_always_happens():
+    chance = random.Random(1)
+    assert request_fault(chance, CERTAIN) is RequestFault.LOST_AFTER
+    assert push_fault(chance, CERTAIN) is PushFault.DUPLICATED
+    assert market_fault(chance, CERTAIN) is MarketFault.STALL
+    assert person_act(chance, CERTAIN) is PersonAct.SELL_PART
+
+
+def test_faults_come_at_their_rates():
+    chance = random.Random(7)
+    seen = Counter(request_fault(chance, HOSTILE) for _ in range(40_000))
+    for fault, rate in (
+        (RequestFault.LOST_BEFORE, HOSTILE.lost_before),
+        (RequestFault.LOST_AFTER, HOSTILE.lost_after),
+        (RequestFault.DELAYED, HOSTILE.delayed),
+        (RequestFault.REJECTED, HOSTILE.rejected),
+    ):
+        assert seen[fault] / 40_000 == pytest.approx(rate, rel=0.15)
+
+
+def test_each_draw_uses_one_number_of_chance_whatever_the_rates():
+    one, other = random.Random(3), random.Random(3)
+    for draw in (request_fault, push_fault, market_fault, person_act):
+        draw(one, HOSTILE)
+        draw(other, FaultRates())
+    assert one.random() == other.random()
