@@ -129,7 +129,7 @@ install_from_mirror() {
 # Brings .venv to what uv.lock names. $1: "all" with the tools of the developers, "run" without.
 install_locked() {
     groups=--all-groups
-    [ "$1" = run ] && groups='--no-dev --inexact'
+    [ "$1" = run ] && groups='--no-dev --extra recorded --inexact'
     mkdir -p "$TOOLS" 2>/dev/null
     : >"$TOOLS/install.log" || give_up "$TOOLS cannot be written." "Clone the repository to a folder of yours."
     [ -d "$VENV" ] || say "Installing the packages named in uv.lock into .venv (once; about 100 packages)."
@@ -145,7 +145,7 @@ install_locked() {
     fi
     say "Trying the same versions and hashes through this machine's own package index."
     groups=--all-groups
-    [ "$1" = run ] && groups=--no-dev
+    [ "$1" = run ] && groups='--no-dev --extra recorded'
     install_from_mirror "$groups" && return
     tail -n 15 "$TOOLS/install.log" >&2
     give_up "The packages could not be installed. All that was said stands in .tools/install.log." \

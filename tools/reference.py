@@ -223,6 +223,11 @@ A *refusal* is ours; a *rejection* is the broker's.
 {table(("Reason", "Meaning"), ((f"`{reason.name.lower()}`", EXITS[reason]) for reason in ExitReason))}"""
 
 
+def _default(value: object) -> str:
+    """A flag's default for the table; a switch that is off and an empty text need no words."""
+    return f"`{value}`" if isinstance(value, str | int | float | Path) and value not in (False, "") else ""
+
+
 def cli_page() -> str:
     """Every command of ``scalper`` with its flags."""
     main = importlib.import_module(CLI_MODULE)
@@ -238,7 +243,7 @@ def cli_page() -> str:
                 f"`{(parameter.name or '').upper()}`"
                 if isinstance(parameter, TyperArgument)
                 else ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts)),
-                f"`{parameter.default}`" if isinstance(parameter.default, str | int | float | Path) else "",
+                _default(parameter.default),
                 " ".join((getattr(parameter, "help", None) or "").split()),
             )
             for parameter in command.params

@@ -214,8 +214,9 @@ class Process:
         if self.run.slow_commit():
             takes_ns = COMMIT_LIMIT_NS + self.run.chance.randrange(1, 900) * NS_PER_MS
             self.run.soon(COMMIT_LIMIT_NS, lambda: self._release(batch, durable=False), self.epoch)
-            batch = []
-        self.run.soon(takes_ns, lambda: self._end_commit(batch, changes), self.epoch)
+            self.run.soon(takes_ns, lambda: self._end_commit([], changes), self.epoch)
+        else:
+            self.run.soon(takes_ns, lambda: self._end_commit(batch, changes), self.epoch)
 
     def _end_commit(self, batch: list[OrderCommand], changes: Changes | None) -> None:
         durable = changes is None or self._kept(changes)
@@ -255,7 +256,7 @@ def _merged(old: Changes, new: Changes, batch: list[OrderCommand], at_ns: int) -
 class Run:
     """The world of one seed, and the process in it while it lives."""
 
-    def __init__(self, seed: int, events: int = EVENTS) -> None:
+    def __init__(self, seed: int, events: int = EVENTS, trail: int = 60) -> None:
         SIGNALS[SIGNAL] = chaos_signal
         self.seed = seed
         self.wanted_events = events
@@ -264,7 +265,7 @@ class Run:
         self.rules = rules_of(self.chance)
         self.count: Counter[str] = Counter()
         self.events = 0
-        self.trail: deque[tuple[int, int, object]] = deque(maxlen=90)
+        self.trail: deque[tuple[int, int, object]] = deque(maxlen=trail)
         schedule = day_schedule(DAY)
         assert schedule is not None
         self._square_off_ns = schedule.square_off_ns

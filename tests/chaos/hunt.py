@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--trail", type=int, default=60, help="so many last records are told")
     parser.add_argument("--go-on", action="store_true", help="one line for each broken seed, no story")
     chosen = parser.parse_args()
     seeds = [chosen.seed] if chosen.seed is not None else range(chosen.first, chosen.first + chosen.seeds)
@@ -27,7 +28,7 @@ def main() -> int:
     broken = 0
     for tried, seed in enumerate(seeds, start=1):
         try:
-            count += Run(seed, chosen.events).run()
+            count += Run(seed, chosen.events, chosen.trail).run()
         except Broken as found:
             broken += 1
             if not chosen.go_on:

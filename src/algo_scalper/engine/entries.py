@@ -9,7 +9,6 @@ from algo_scalper.domain.decisions import (
     Decision,
     DecisionKind,
     Direction,
-    Direction,
     Numbers,
     Refusal,
     RefusalReason,
@@ -40,9 +39,7 @@ def enter(state: State, index: IndexState, signal: Signal, out: list[Command]) -
     if index.chain is None:
         choice: StrikeChoice | Refusal = Refusal(RefusalReason.CHAIN_MISSING, {})
     else:
-        choice = choose_strike(
-            index.chain, state.contracts, signal.direction, spot, index.rules, state.rules.strike
-        )
+        choice = choose_strike(index.chain, state.contracts, signal.direction, spot, index.rules, state.rules.strike)
     option = _option(state, index, choice)
     context = _context(state, index, signal, choice, option, spot)
     refusal = first_refusal(context)
@@ -132,9 +129,7 @@ def _context(
         day_peak_paise=state.ledger.peak_net_paise,
         week_before_paise=state.ledger.week_before_paise,
         round_trip_paise=(
-            round_trip_charges(contract.exchange, lot_value, lot_value, day).total_paise
-            if contract is not None
-            else 0
+            round_trip_charges(contract.exchange, lot_value, lot_value, day).total_paise if contract is not None else 0
         ),
     )
 
@@ -162,7 +157,7 @@ def _size_context(
     )
 
 
-def _buy(  # noqa: PLR0913 - the last step of `enter`, with all it has found
+def _buy(
     state: State,
     index: IndexState,
     signal: Signal,
@@ -209,9 +204,7 @@ def _buy(  # noqa: PLR0913 - the last step of `enter`, with all it has found
     index.last_reason = f"entered {contract.name}"
     state.entry_reasons[position.id] = sentence_of(signal, index.rules.name)
     out.append(decision)
-    orders.place(
-        state, out, position, Purpose.ENTRY, OrderKind.LIMIT, quantity, limit_paise, order_id=position.id
-    )
+    orders.place(state, out, position, Purpose.ENTRY, OrderKind.LIMIT, quantity, limit_paise, order_id=position.id)
 
 
 def sentence_of(signal: Signal, index: str) -> str:
@@ -281,5 +274,3 @@ def near_strikes(state: State, index: IndexState, spot_paise: int) -> tuple[int,
             and abs(contract.strike_paise - spot_paise) <= reach
         )
     )
-
-

@@ -73,6 +73,7 @@ def withdraw(state: State, order: Order | None, out: list[Command]) -> None:
 
 
 def withdraw_all(state: State, position: Position, out: list[Command]) -> None:
+    """Cancel every order of a position that may still trade."""
     for purpose in (Purpose.ENTRY, Purpose.EXIT):
         withdraw(state, state.live_order(position, purpose), out)
 

@@ -45,9 +45,7 @@ def on_candle(state: State, index: IndexState, candle: Candle, out: list[Command
 def step_readings(state: State, index: IndexState, candle: Candle) -> None:
     """One more closed minute for everything kept of this index."""
     index.last_candle = candle
-    index.readings = index_step(
-        index.readings, candle, state.rules.signal, SIGMA_PROFILES[index.rules.name]
-    )
+    index.readings = index_step(index.readings, candle, state.rules.signal, SIGMA_PROFILES[index.rules.name])
 
 
 def open_day(index: IndexState, first_paise: int) -> None:

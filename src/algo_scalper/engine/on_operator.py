@@ -54,9 +54,7 @@ def _resume(state: State, by: str, out: list[Command]) -> None:
         )
         return
     state.halted = ""
-    out.append(
-        Decision(state.now_ns, DecisionKind.RESUME, "", f"resumed by {by}", rules_version=state.rules.version)
-    )
+    out.append(Decision(state.now_ns, DecisionKind.RESUME, "", f"resumed by {by}", rules_version=state.rules.version))
 
 
 def on_rules(state: State, event: RulesChanged, out: list[Command]) -> None:
@@ -68,7 +66,12 @@ def on_rules(state: State, event: RulesChanged, out: list[Command]) -> None:
         return
     if event.rules.signal != state.rules.signal:
         out.append(
-            Notify(state.now_ns, "warning", "rules_refused", "signal rules change with the next start: readings hang on them")
+            Notify(
+                state.now_ns,
+                "warning",
+                "rules_refused",
+                "signal rules change with the next start: readings hang on them",
+            )
         )
         return
     state.rules = event.rules
@@ -101,16 +104,16 @@ def on_feed_restored(state: State, event: FeedRestored, out: list[Command]) -> N
 
 def on_stopping(state: State, event: SessionStopping, out: list[Command]) -> None:
     """The process ends. What is open stays open, its floor at the broker, and is said."""
-    for position in state.open_positions():
-        out.append(
-            Notify(
-                state.now_ns,
-                "alarm",
-                "stopping_with_position",
-                f"{event.why}: {position.contract.name} still open, {position.held} held; the floor rests at the "
-                "broker, the next start resumes it, the broker squares off INTRADAY at 15:20",
-            )
+    out.extend(
+        Notify(
+            state.now_ns,
+            "alarm",
+            "stopping_with_position",
+            f"{event.why}: {position.contract.name} still open, {position.held} held; the floor rests at the "
+            "broker, the next start resumes it, the broker squares off INTRADAY at 15:20",
         )
+        for position in state.open_positions()
+    )
     near = tuple(key for index in state.indices.values() for key in index.near)
     if near:
         out.append(Unsubscribe(near))

@@ -61,9 +61,7 @@ def on_rejected(state: State, event: OrderRejected, out: list[Command]) -> None:
     order.reason = event.reason
     position = state.positions[order.position_id]
     out.append(
-        Notify(
-            state.now_ns, "warning", f"{event.request}_rejected", f"{position.contract.name}: {event.reason}"
-        )
+        Notify(state.now_ns, "warning", f"{event.request}_rejected", f"{position.contract.name}: {event.reason}")
     )
     if event.request is Request.PLACE:
         order.state = next_order_state(order.state, OrderTrigger.REFUSED)
@@ -86,9 +84,7 @@ def _count_rejection(state: State, order: Order, position: Position, reason: str
         position.exit_rejections += 1
         position.repriced_ns = state.now_ns
         state.touch_position(position)
-        out.append(
-            Notify(state.now_ns, "alarm", "exit_rejected", f"{position.contract.name}: sell rejected: {reason}")
-        )
+        out.append(Notify(state.now_ns, "alarm", "exit_rejected", f"{position.contract.name}: sell rejected: {reason}"))
     if state.rejections_in_row >= REJECTIONS_HALT:
         halt_day(state, f"{state.rejections_in_row} rejections in a row, the last: {reason}", out)
 

@@ -68,20 +68,20 @@ def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
         elif order.unknown_since_ns:
             order.unknown_since_ns = state.now_ns
             order.absent_reads = 0
-    for position in state.open_positions():
-        out.append(
-            Notify(
-                state.now_ns,
-                "info",
-                "position_resumed",
-                f"{position.contract.name}: {position.held} held, taken back from our books; asking the broker",
-            )
+    out.extend(
+        Notify(
+            state.now_ns,
+            "info",
+            "position_resumed",
+            f"{position.contract.name}: {position.held} held, taken back from our books; asking the broker",
         )
+        for position in state.open_positions()
+    )
     keys = [index.rules.key for index in state.indices.values()]
     out.append(Subscribe((*keys, INDIA_VIX_KEY, *state.open_by_key)))
-    for index in state.indices.values():
-        if index.expiry is not None:
-            out.append(PollChain(index.rules.name, index.expiry))
+    out.extend(
+        PollChain(index.rules.name, index.expiry) for index in state.indices.values() if index.expiry is not None
+    )
     ask_for_book(state, "session_started", out)
 
 

@@ -9,7 +9,7 @@ from algo_scalper.domain.positions import Position
 from algo_scalper.engine.state import State
 
 
-def place(  # noqa: PLR0913 - an order has this many parts
+def place(
     state: State,
     out: list[Command],
     position: Position,
@@ -44,9 +44,7 @@ def place(  # noqa: PLR0913 - an order has this many parts
     state.touch_order(order)
     _count(state)
     out.append(
-        PlaceOrder(
-            order.id, order.key, side, kind, quantity, price_paise, trigger_paise, purpose, state.rules.product
-        )
+        PlaceOrder(order.id, order.key, side, kind, quantity, price_paise, trigger_paise, purpose, state.rules.product)
     )
     return order
 
@@ -75,9 +73,7 @@ def modify(
     state.touch_order(order)
     _count(state)
     out.append(
-        ModifyOrder(
-            order.id, order.broker_id, order.key, kind, quantity, price_paise, trigger_paise, order.purpose
-        )
+        ModifyOrder(order.id, order.broker_id, order.key, kind, quantity, price_paise, trigger_paise, order.purpose)
     )
 
 
@@ -105,9 +101,7 @@ def _check(state: State, position: Position, order: Order) -> None:
         if other.key == position.key and other.side is Side.SELL
     )
     if working > position.held:
-        raise Bug(
-            f"{position.contract.name}: orders to sell {working} where {position.held} are held ({order.id})"
-        )
+        raise Bug(f"{position.contract.name}: orders to sell {working} where {position.held} are held ({order.id})")
 
 
 def _count(state: State) -> None:

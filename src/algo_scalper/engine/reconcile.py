@@ -99,9 +99,7 @@ def _compare_positions(state: State, event: BookRead, out: list[Command]) -> Non
             state.foreign_keys.add(key)
 
 
-def _compare(
-    state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]
-) -> None:
+def _compare(state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]) -> None:
     if any(order.unknown_since_ns for order in state.orders_of(position)):
         return  # what we hold is itself an open question
     net = row.net_quantity if row is not None else 0
@@ -135,9 +133,7 @@ def _compare(
     state.touch_position(position)
 
 
-def _taken(
-    state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]
-) -> None:
+def _taken(state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]) -> None:
     """The broker holds less than our fills say: another hand has sold. Book its real fill, watch the rest."""
     squared = any(
         other.key == position.key and other.side is Side.SELL and other.correlation_id in SQUARE_OFF_IDS
@@ -151,12 +147,8 @@ def _taken(
     ours = [order for order in state.orders.values() if order.key == position.key and order.side is Side.SELL]
     sold_by_us = sum(order.filled_quantity for order in ours)
     value_by_us = sum(order.filled_value_paise for order in ours)
-    booked = sum(
-        p.sold_quantity for p in state.positions.values() if p.key == position.key
-    ) - sold_by_us
-    booked_value = sum(
-        p.proceeds_paise for p in state.positions.values() if p.key == position.key
-    ) - value_by_us
+    booked = sum(p.sold_quantity for p in state.positions.values() if p.key == position.key) - sold_by_us
+    booked_value = sum(p.proceeds_paise for p in state.positions.values() if p.key == position.key) - value_by_us
     foreign = row.sold_quantity - sold_by_us - booked
     quantity = min(foreign, position.held)
     if quantity <= 0:

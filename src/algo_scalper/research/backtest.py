@@ -53,11 +53,7 @@ def run_market(market: MarketDay, rules: Rules, seed: int, journal: Path | None 
     kept: list[Command] = []
     writer = _writer(journal, market, world.now_ns) if journal is not None else None
     run = VirtualRun(world, writer, kept.append, flush=writer.flush if writer is not None else None)
-    run.start(
-        opening_event(
-            world.now_ns, ACCOUNT, 1, market.day, rules, market.contracts, market.previous_close_paise
-        )
-    )
+    run.start(opening_event(world.now_ns, ACCOUNT, 1, market.day, rules, market.contracts, market.previous_close_paise))
     run.run()
     if writer is not None:
         writer.close()
@@ -76,9 +72,7 @@ def run_synthetic(day: date, rules: Rules, seed: int, journal: Path | None = Non
 
 
 def _writer(path: Path, market: MarketDay, at_ns: int) -> JournalWriter:
-    header = JournalHeader(
-        FORMAT, __version__, source_hash(), ACCOUNT, 1, market.day, "SIMULATED", "PAPER", at_ns
-    )
+    header = JournalHeader(FORMAT, __version__, source_hash(), ACCOUNT, 1, market.day, "SIMULATED", "PAPER", at_ns)
     return JournalWriter(path, header)
 
 

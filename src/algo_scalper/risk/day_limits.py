@@ -50,9 +50,7 @@ def limit_refusal(
         )
     floor = giveback_floor_paise(limits, capital_paise, peak_paise)
     if floor is not None and net_paise <= floor:
-        return Refusal(
-            RefusalReason.GIVEBACK, {"net_paise": net_paise, "peak_paise": peak_paise, "floor_paise": floor}
-        )
+        return Refusal(RefusalReason.GIVEBACK, {"net_paise": net_paise, "peak_paise": peak_paise, "floor_paise": floor})
     return None
 
 

@@ -22,7 +22,7 @@ def spread_is_normal(bid_paise: int, ask_paise: int, tick_paise: int) -> bool:
     return 0 < bid_paise < ask_paise <= bid_paise + 2 * normal
 
 
-def price_exit(  # noqa: PLR0913 - a kernel takes scalars, so that it can be compiled for sweeps
+def price_exit(
     bid_paise: int,
     ltp_paise: int,
     print_age_s: int,

@@ -64,9 +64,7 @@ def outside_entry_window(context: EntryContext) -> Refusal | None:
 def gap_wait(context: EntryContext) -> Refusal | None:
     """After a large night gap the first hour is noise."""
     if abs(context.gap_bps) >= context.rules.guards.gap_bps and context.now_ns < context.gap_until_ns:
-        return Refusal(
-            RefusalReason.GAP_WAIT, {"gap_bps": context.gap_bps, "until": clock_text(context.gap_until_ns)}
-        )
+        return Refusal(RefusalReason.GAP_WAIT, {"gap_bps": context.gap_bps, "until": clock_text(context.gap_until_ns)})
     return None
 
 

@@ -26,8 +26,9 @@ def entry_limit_paise(ask_paise: int, rules: OrderRules, tick_paise: int) -> int
     return tick_up(ask_paise + max(tick_paise, apply_bps(ask_paise, rules.entry_slip_bps)), tick_paise)
 
 
-def exit_limit_paise(bid_paise: int, waited_ns: int, last_paise: int, exchange: Exchange, rules: OrderRules,
-                     tick_paise: int) -> int:
+def exit_limit_paise(
+    bid_paise: int, waited_ns: int, last_paise: int, exchange: Exchange, rules: OrderRules, tick_paise: int
+) -> int:
     """Bid less the exit slip; after a while less the protection slab; at last the edge of the band."""
     if waited_ns >= rules.edge_after_ns:
         return band_edge_paise(last_paise or bid_paise, exchange, tick_paise)

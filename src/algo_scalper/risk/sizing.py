@@ -56,9 +56,7 @@ def size_order(context: SizeContext, rules: Rules) -> int | Refusal:
         ),
         (
             max(context.usable_cash_paise, 0) // (lot_cost + context.charges_paise),
-            Refusal(
-                RefusalReason.CASH_SHORT, {"lot_cost_paise": lot_cost, "cash_paise": context.usable_cash_paise}
-            ),
+            Refusal(RefusalReason.CASH_SHORT, {"lot_cost_paise": lot_cost, "cash_paise": context.usable_cash_paise}),
         ),
         (
             context.freeze_quantity // context.lot,

@@ -61,7 +61,7 @@ from algo_scalper.domain.events import (
 from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY, INDICES, Contract
 from algo_scalper.domain.market import Candle, Quote
 from algo_scalper.domain.orders import BrokerOrder
-from algo_scalper.domain.ports import Broker, Clock
+from algo_scalper.domain.ports import Broker, Changes, Clock
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_ns
 from algo_scalper.engine.views import decision_view, trade_view, view
@@ -82,6 +82,7 @@ EXIT_OK = 0
 EXIT_FAULT = 70
 SOFT_EVERY_NS = 5 * NS_PER_SECOND
 FLUSH_EVERY_NS = NS_PER_SECOND
+TIME_EVERY_NS = 500 * NS_PER_MS
 VIEW_EVERY_NS = 100 * NS_PER_MS
 CONNECT_WITHIN_NS = 10 * NS_PER_SECOND
 VIX_TICK_PAISE = 1
@@ -208,7 +209,7 @@ class EngineProcess:
             self._clock,
             self._system,
             self._flush_for_orders,
-            lambda: self.session.engine.state.take_changes(),
+            self._take_changes,
             self._take,
             self._alarm,
             inline=settings.stepped,
@@ -251,9 +252,7 @@ class EngineProcess:
         exchange = SimulatedExchange(
             self._contracts.values(), self._day, self._rules.capital_paise, state=kept_state(book)
         )
-        self._paper = PaperBroker(
-            exchange, book, self._clock, self._timers, Latency(), self._standing, self._on_report
-        )
+        self._paper = PaperBroker(exchange, book, self._clock, self._timers, Latency(), self._standing, self._on_report)
         return self._paper
 
     def _connect(self, dhan: DhanSettings) -> None:
@@ -324,6 +323,8 @@ class EngineProcess:
         self._spawn(self._timers.run(self._clock))
         self._spawn(self._housekeeping())
         self._spawn(self._watch_end(hello.close_ns))
+        if isinstance(self._clock, PacedClock):
+            self._spawn(self._follow_time(link, self._clock))
         await self._ended.wait()
 
     async def _walk(self, link: SimLink, clock: SteppedClock) -> None:
@@ -349,6 +350,15 @@ class EngineProcess:
             self._stop_why = self._stop_why or "the session is over"
         except StopWalking:
             return
+
+    async def _follow_time(self, link: SimLink, clock: PacedClock) -> None:
+        """The simulator's time is the time; a slow machine makes it slip. Without it, time goes on at its rate."""
+        while True:
+            await self._system.sleep_until(self._system.now_ns() + TIME_EVERY_NS)
+            try:
+                clock.correct(await link.now_ns())
+            except BrokerError:
+                await link.come_back()
 
     async def _watch_end(self, close_ns: int) -> None:
         """A minute after the close there is nothing left to do."""
@@ -552,6 +562,9 @@ class EngineProcess:
     def _flush_for_orders(self) -> None:
         self._journal.flush(fsync=True)
         self._committed_ns = self._clock.now_ns()
+
+    def _take_changes(self) -> Changes | None:
+        return self.session.engine.state.take_changes()
 
     def _save_soft(self) -> None:
         state = self.session.engine.state

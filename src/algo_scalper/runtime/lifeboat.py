@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder
 from algo_scalper.domain.errors import BrokerError
+from algo_scalper.domain.instruments import key_text
 from algo_scalper.domain.orders import BrokerOrder, BrokerStatus, OrderKind, Purpose, Side
 from algo_scalper.domain.ports import Accepted, Broker
 from algo_scalper.domain.units import rupees_text
@@ -64,9 +65,7 @@ async def _working(broker: Broker, tag: str, side: Side, said: list[str]) -> lis
     except BrokerError as error:
         said.append(f"the book could not be read, nothing was changed: {error}")
         return []
-    for position in book.positions:
-        if position.net_quantity > 0:
-            said.append(f"{position.net_quantity} long in {position.key}")
+    said.extend(f"{held.net_quantity} long in {key_text(held.key)}" for held in book.positions if held.net_quantity > 0)
     prefix = tag + "-"
     return [
         row

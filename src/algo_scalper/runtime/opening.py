@@ -24,7 +24,7 @@ def account_tag(account: str) -> str:
     return "AS" + base64.b32encode(digest)[:4].decode()
 
 
-def opening_event(  # noqa: PLR0913 - a session is born with this much
+def opening_event(
     at_ns: int,
     account: str,
     epoch: int,

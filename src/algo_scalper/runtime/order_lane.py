@@ -85,7 +85,7 @@ def outcome_event(command: OrderCommand, outcome: Outcome, at_ns: int) -> OrderE
 class OrderLane:
     """The one task through which every order request of a process leaves."""
 
-    def __init__(  # noqa: PLR0913 - it joins store, journal, broker and session
+    def __init__(
         self,
         store: Store,
         broker: Broker,

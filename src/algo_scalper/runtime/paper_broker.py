@@ -114,9 +114,9 @@ class PaperBroker:
         return outcome
 
     async def _at(self, at_ns: int) -> None:
-        due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._timers.at(at_ns, Rank.BROKER, lambda _: due.done() or due.set_result(None))
-        await due
+        due = asyncio.Event()
+        self._timers.at(at_ns, Rank.BROKER, lambda _: due.set())
+        await due.wait()
 
     def _keep(self) -> None:
         """Durable first, then told."""

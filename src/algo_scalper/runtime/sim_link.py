@@ -7,6 +7,7 @@ timers that are due, and says it is ready with what it has asked meanwhile. Noth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 
 import aiohttp
@@ -115,13 +116,23 @@ class SimLink:
             await self._socket.close()
         if self._session is not None:
             await self._session.close()
+        self._socket = self._session = None
 
     async def now_ns(self) -> int:
         """The simulator's time, in paced mode."""
         socket = self._open()
-        await socket.send_json({"now": True})
-        said = await socket.receive_json()
+        try:
+            await socket.send_json({"now": True})
+            said = await socket.receive_json()
+        except (aiohttp.ClientError, OSError, TypeError) as error:
+            raise BrokerUnreachable(f"the simulator's clock is gone: {error}") from error
         return int(said["now"])
+
+    async def come_back(self) -> None:
+        """Try once to reach a simulator that was started again; in vain is no error, it is tried again later."""
+        await self.close()
+        with contextlib.suppress(BrokerUnreachable):
+            await self.attach(stepped=False)
 
     async def walk(
         self,

@@ -67,6 +67,10 @@ class Interest:
         return gone
 
 
+def _say_nothing(_command: Command) -> None:
+    """Nobody is listening."""
+
+
 class VirtualRun:
     """Drives one session through one `World`. Implements `Effects` on the world itself."""
 
@@ -81,7 +85,7 @@ class VirtualRun:
         self.world = world
         self.fault: Exception | None = None
         self.session = Session(journal or NoJournal(), self, self._on_fault)
-        self._on_command = on_command or (lambda command: None)
+        self._on_command = on_command or _say_nothing
         self._queue = LaneQueue()
         self._asked: dict[int, OrderCommand] = {}
         self._token = 0

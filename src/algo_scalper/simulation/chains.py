@@ -53,7 +53,7 @@ class Series:
         "logs",
         "lot",
         "lots_day",
-        "minimum",
+        "pauses",
         "put_weight",
         "scale",
         "seed",
@@ -70,6 +70,7 @@ class Series:
         day: date,
         axis: Axis,
         end_second: int,
+        pauses: tuple[tuple[int, int], ...],
         spots: list[int],
         logs: list[float],
         previous_close_paise: int,
@@ -77,6 +78,8 @@ class Series:
         seed: int,
     ) -> None:
         self.index, self.expiry, self.axis, self.end_second = index, expiry, axis, end_second
+        self.pauses = pauses
+        """Stretches of seconds (from, to) inside the day in which options do not trade."""
         self.days = (expiry - day).days
         self.spots, self.logs = spots, logs
         self.seed = mix_all(seed, expiry.toordinal(), index.key)
@@ -177,7 +180,9 @@ class OptionLine:
         self._held_second = _NEVER
         self._held: Quote | None = None
         self.previous_close_paise = self._close_before(previous_close_paise, previous_day, level)
-        self._draw_interest()
+        self._period = 0
+        self._volume: list[int] = []
+        self._oi: list[int] = []
 
     def _close_before(self, spot_paise: int, day: date, level: float) -> int:
         """What the contract closed at in the previous session."""
@@ -211,8 +216,6 @@ class OptionLine:
         drift = 0.06 * normal(mix(self._seed ^ 1))
         count = axis.seconds // _BLOCK + 2
         lots = 0.0
-        self._volume: list[int] = []
-        self._oi: list[int] = []
         last = axis.seconds - 1
         for block in range(count):
             away = self._log_strike - series.logs[min(block * _BLOCK, last)]
@@ -280,17 +283,25 @@ class OptionLine:
 
     def prints(self, second: int) -> bool:
         """Is there a packet at this second?"""
-        return 0 <= second < self.series.end_second
+        series = self.series
+        return 0 <= second < series.end_second and not (series.pauses and self._paused_since(second))
+
+    def _paused_since(self, second: int) -> int:
+        """The first second of the pause this one lies in; 0 when it lies in none."""
+        return next((start for start, end in self.series.pauses if start <= second < end), 0)
 
     def _quote(self, second: int) -> Quote:
+        if not self._period:
+            self._draw_interest()
         at_ns = self.start_ns + second * NS_PER_SECOND
         series = self.series
         if second < 0:
             return Quote(
                 Tick(at_ns, self.key, self._open_s + second, self.previous_close_paise, 0, 0, 0, 0, 0, self._oi[0])
             )
-        if second >= series.end_second:
-            last = self.quote(series.end_second - 1).tick
+        shut = series.end_second if second >= series.end_second else self._paused_since(second) if series.pauses else 0
+        if shut:
+            last = self.quote(shut - 1).tick
             return Quote(Tick(at_ns, self.key, last.exchange_s, last.ltp_paise, 0, 0, 0, 0, last.volume, last.oi))
         z = mix(self._seed + second * GOLDEN)
         bid, ask, (_, rows, gap) = self._top(second, z)

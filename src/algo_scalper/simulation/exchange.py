@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-import msgspec
-
 from algo_scalper.domain.account import Funds
 from algo_scalper.domain.calendar import DaySchedule, contract_end_ns, day_schedule
 from algo_scalper.domain.charges import exercise_charges, order_charges
@@ -24,6 +22,32 @@ from algo_scalper.domain.instruments import Contract, Exchange, OptionType
 from algo_scalper.domain.market import Levels, Quote
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.ports import Accepted, Rejected
+from algo_scalper.simulation.account_book import (
+    LIVE,
+    ExchangeChanges,
+    ExchangeOrder,
+    ExchangeState,
+    Fill,
+    Holding,
+    next_day,
+)
+from algo_scalper.simulation.admission import MAX_CORRELATION, MAX_MODIFICATIONS, malformed, price_band, stop_gap
+
+__all__ = [
+    "FOREIGN_ID",
+    "SETTLEMENT_ID",
+    "SQUARE_OFF_ID",
+    "Answered",
+    "ExchangeChanges",
+    "ExchangeOrder",
+    "ExchangeState",
+    "Fill",
+    "Holding",
+    "SimulatedExchange",
+    "next_day",
+    "price_band",
+    "stop_gap",
+]
 
 Answered = Accepted | Rejected
 """What an exchange can say; a lost answer is the wire's doing, not its."""
@@ -34,155 +58,10 @@ SQUARE_OFF_ID = "VTT_SQROFF"
 """The correlation id of the broker's own selling."""
 SETTLEMENT_ID = "EXPIRY"
 """Stands for the order id in the fill of an expired contract."""
-MAX_CORRELATION = 25
-MAX_MODIFICATIONS = 25
 SHORT_MARGIN_PERCENT = 12
 """Margin of an uncovered sale, of strike x quantity: about a lakh for one NIFTY lot and more."""
-_CHEAP_PAISE = 5_000
 _UNSEEN = 10**12
 """A queue behind the fifth level: unknown, so never eaten."""
-_LIVE = frozenset({BrokerStatus.TRANSIT, BrokerStatus.PENDING, BrokerStatus.PART_TRADED})
-
-
-class ExchangeOrder(msgspec.Struct):
-    """An order as the exchange keeps it."""
-
-    broker_id: str
-    correlation_id: str
-    key: int
-    side: Side
-    kind: OrderKind
-    product: Product
-    quantity: int
-    price_paise: int
-    trigger_paise: int
-    created_ns: int
-    updated_ns: int
-    priority: int
-    """Arrival number; a changed price or a larger quantity gets a new one."""
-    status: BrokerStatus = BrokerStatus.TRANSIT
-    filled_quantity: int = 0
-    filled_value_paise: int = 0
-    charges_paise: int = 0
-    triggered: bool = False
-    """A stop-limit whose trigger has been reached works as a limit."""
-    queue_ahead: int = 0
-    """Contracts that stood before ours at our price when it came to rest."""
-    sweeping: bool = False
-    """It took all that was shown within its limit and goes on taking with the next quote."""
-    modifications: int = 0
-    reason: str = ""
-
-    @property
-    def remaining(self) -> int:
-        """What may still trade."""
-        return self.quantity - self.filled_quantity if self.status in _LIVE else 0
-
-    @property
-    def is_resting_stop(self) -> bool:
-        """A stop-limit still waiting for its trigger."""
-        return self.kind is OrderKind.STOP_LIMIT and not self.triggered
-
-    def row(self) -> BrokerOrder:
-        """The row of the order book."""
-        return BrokerOrder(
-            self.correlation_id,
-            self.broker_id,
-            self.key,
-            self.side,
-            self.kind,
-            self.status,
-            self.quantity,
-            self.filled_quantity,
-            self.filled_value_paise,
-            self.price_paise,
-            self.trigger_paise,
-            self.reason,
-        )
-
-
-class Holding(msgspec.Struct):
-    """What the account has in one contract. ``intraday_quantity`` is the part the broker squares off by itself."""
-
-    key: int
-    net_quantity: int = 0
-    intraday_quantity: int = 0
-    bought_quantity: int = 0
-    bought_value_paise: int = 0
-    sold_quantity: int = 0
-    sold_value_paise: int = 0
-
-
-class Fill(msgspec.Struct, frozen=True):
-    """One trade of the exchange; ``number`` counts from 1 over the day."""
-
-    number: int
-    broker_id: str
-    correlation_id: str
-    key: int
-    side: Side
-    quantity: int
-    price_paise: int
-    at_ns: int
-
-
-class ExchangeState(msgspec.Struct):
-    """Everything the exchange remembers, for keeping over a restart. Standing quotes are not kept: new ones come."""
-
-    day: date
-    cash_paise: int
-    start_of_day_paise: int
-    sequence: int = 0
-    orders: list[ExchangeOrder] = []
-    holdings: list[Holding] = []
-    fills: list[Fill] = []
-    squared_off: bool = False
-    settled: bool = False
-
-
-class ExchangeChanges(msgspec.Struct, frozen=True):
-    """What happened since it was last asked: rows in the order they came about, and the records as they stand now."""
-
-    rows: tuple[BrokerOrder, ...]
-    orders: tuple[ExchangeOrder, ...]
-    holdings: tuple[Holding, ...]
-    fills: tuple[Fill, ...]
-    cash_paise: int
-    sequence: int
-
-    def __bool__(self) -> bool:
-        """Did anything change?"""
-        return bool(self.rows or self.fills)
-
-
-def next_day(state: ExchangeState, day: date) -> ExchangeState:
-    """The account on its next session: cash and overnight positions stay, orders and fills are of yesterday."""
-    carried = [
-        Holding(held.key, held.net_quantity, 0, held.net_quantity, _cost(held))
-        for held in state.holdings
-        if held.net_quantity > 0
-    ]
-    return ExchangeState(day, state.cash_paise, state.cash_paise, holdings=carried)
-
-
-def _cost(held: Holding) -> int:
-    return held.bought_value_paise * held.net_quantity // held.bought_quantity if held.bought_quantity else 0
-
-
-def price_band(last_paise: int, exchange: Exchange, tick_paise: int) -> tuple[int, int]:
-    """Lowest and highest limit the exchange takes: 40 % around the last price, Rs 20 up to Rs 50; BSE 60 %, Rs 30."""
-    wide = exchange is Exchange.BSE
-    if last_paise <= _CHEAP_PAISE:
-        room = 3_000 if wide else 2_000
-    else:
-        room = last_paise * (60 if wide else 40) // 100
-    low = max(-(-(last_paise - room) // tick_paise) * tick_paise, tick_paise)
-    return low, (last_paise + room) // tick_paise * tick_paise
-
-
-def stop_gap(trigger_paise: int) -> int:
-    """The farthest a stop's limit may lie from its trigger: 20 %, Rs 10 up to Rs 50."""
-    return 1_000 if trigger_paise <= _CHEAP_PAISE else trigger_paise * 20 // 100
 
 
 class SimulatedExchange:
@@ -206,7 +85,7 @@ class SimulatedExchange:
         self._schedules: dict[Exchange, DaySchedule | None] = {e: day_schedule(day, e) for e in Exchange}
         self._working: dict[int, list[ExchangeOrder]] = {}
         for order in kept.orders:
-            if order.status in _LIVE:
+            if order.status in LIVE:
                 self._working.setdefault(order.key, []).append(order)
         self._quotes: dict[int, Quote] = {}
         self._taken: dict[int, dict[tuple[Side, int], int]] = {}
@@ -260,8 +139,14 @@ class SimulatedExchange:
             )
         if command.kind is OrderKind.STOP_LIMIT and order.triggered:
             return Rejected("DH-906: the stop has triggered, the order can only be modified as a LIMIT")
-        wrong = self._malformed(
-            order.key, order.side, command.kind, command.quantity, command.price_paise, command.trigger_paise
+        wrong = malformed(
+            self._contracts[order.key],
+            order.key,
+            order.side,
+            command.kind,
+            command.quantity,
+            command.price_paise,
+            command.trigger_paise,
         )
         if wrong:
             return Rejected(wrong)
@@ -412,7 +297,7 @@ class SimulatedExchange:
 
     def working(self) -> tuple[ExchangeOrder, ...]:
         """Orders that may still trade, by arrival."""
-        return tuple(o for o in self._orders.values() if o.status in _LIVE)
+        return tuple(o for o in self._orders.values() if o.status in LIVE)
 
     def funds(self) -> Funds:
         """Available is cash less what working buys and uncovered sales block."""
@@ -485,7 +370,7 @@ class SimulatedExchange:
         trigger_paise: int,
         at_ns: int,
     ) -> Answered:
-        wrong = self._malformed(key, side, kind, quantity, price_paise, trigger_paise)
+        wrong = malformed(self._contracts.get(key), key, side, kind, quantity, price_paise, trigger_paise)
         if len(correlation_id) > MAX_CORRELATION:
             wrong = f"DH-905: correlationId has {len(correlation_id)} characters, {MAX_CORRELATION} are allowed"
         if wrong:
@@ -536,27 +421,6 @@ class SimulatedExchange:
         self._stand_in_queue(order)
         self._report(order, at_ns)
         self._work(order, at_ns)
-
-    def _malformed(
-        self, key: int, side: Side, kind: OrderKind, quantity: int, price_paise: int, trigger_paise: int
-    ) -> str:
-        """Why the request itself cannot be taken; empty when it can."""
-        contract = self._contracts.get(key)
-        if contract is None:
-            return f"DH-905: securityId of key {key} is not listed"
-        if quantity <= 0 or quantity % contract.lot:
-            return f"DH-905: quantity {quantity} is not a multiple of the lot size {contract.lot}"
-        if price_paise <= 0 or price_paise % contract.tick_paise:
-            return f"DH-905: price {price_paise} paise is not a multiple of the tick {contract.tick_paise}"
-        if kind is OrderKind.LIMIT:
-            return ""
-        if trigger_paise <= 0 or trigger_paise % contract.tick_paise:
-            return f"DH-905: trigger {trigger_paise} paise is not a multiple of the tick {contract.tick_paise}"
-        if side is Side.SELL and trigger_paise <= price_paise:
-            return "DH-906: Trigger Price should be greater than Price"
-        if side is Side.BUY and trigger_paise >= price_paise:
-            return "DH-906: Trigger Price should be less than Price"
-        return ""
 
     def _closed_text(self, order: ExchangeOrder, at_ns: int) -> str:
         contract = self._contracts[order.key]
@@ -610,7 +474,7 @@ class SimulatedExchange:
         order = self._orders.get(broker_id)
         if order is None:
             return Rejected(f"DH-906: Order {broker_id} is not found")
-        if order.status not in _LIVE:
+        if order.status not in LIVE:
             return Rejected(f"DH-906: Order {broker_id} is {order.status.value} and can not be changed")
         if not self._is_open(self._contracts[order.key], at_ns):
             return Rejected("DH-906: Market is Closed! You cannot modify/cancel an order now.")
@@ -786,8 +650,12 @@ class SimulatedExchange:
             if order.product is Product.INTRADAY:
                 self._end(order, BrokerStatus.CANCELLED, at_ns)
         for key, held in sorted(self._holdings.items()):
+            # What is intraday of what is there: another product may have been sold out of the same contract.
             quantity = held.intraday_quantity
-            quantity = min(quantity, held.net_quantity) if quantity > 0 else max(quantity, held.net_quantity)
+            if quantity > 0:
+                quantity = max(min(quantity, held.net_quantity), 0)
+            elif quantity < 0:
+                quantity = min(max(quantity, held.net_quantity), 0)
             if not quantity or not self._is_open(self._contracts[key], at_ns):
                 continue
             contract = self._contracts[key]

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from algo_scalper.domain.market import Levels, Quote
 from algo_scalper.domain.ports import Chance
 
 
@@ -128,3 +129,15 @@ def person_act(chance: Chance, rates: FaultRates) -> PersonAct:
         ),
         PersonAct.NONE,
     )
+
+
+def thinned(quote: Quote, lot: int) -> Quote:
+    """The same prices with one lot at every level: what `MarketFault.THIN` makes of a book."""
+    tick = quote.tick
+
+    def thin(levels: Levels) -> Levels:
+        return tuple((price, min(size, lot)) for price, size in levels)
+
+    bids, asks = thin(quote.bids), thin(quote.asks)
+    totals = [sum(size for _, size in levels) for levels in (bids, asks)]
+    return Quote(msgspec.structs.replace(tick, bid_total=totals[0], ask_total=totals[1]), bids, asks)

@@ -7,6 +7,7 @@ arguments give the same market, byte for byte, and what a key shows does not dep
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from math import exp, log
 from typing import Protocol
 
@@ -158,6 +159,10 @@ class MarketDay:
         self.contracts: tuple[Contract, ...] = tuple(c for row in self._by_series.values() for c in row)
         self._contract_of = {contract.key: contract for contract in self.contracts}
         self._closes: dict[int, int] | None = None
+        self._pauses = tuple(
+            (axis.second_of(part.end_ns), axis.second_of(following.start_ns))
+            for part, following in pairwise(schedule.options)
+        )
 
     # --- prices ---
 
@@ -267,6 +272,7 @@ class MarketDay:
                 self.day,
                 self.axis,
                 self.axis.second_of(contract_end_ns(self.schedule, expiry)),
+                self._pauses,
                 spots,
                 logs,
                 path.previous_close_paise,

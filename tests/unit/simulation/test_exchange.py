@@ -45,20 +45,20 @@ def bench() -> Bench:
 # --- taking ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_marketable_buy_walks_the_levels_inside_its_limit(bench):
+def test_a_marketable_buy_walks_the_levels_inside_its_limit(bench: Bench) -> None:
     order = bench.place(BUY, 195, 10_005)
     assert bench.row(order).status is BrokerStatus.TRADED
     assert bench.filled(order) == (195, 65 * 10_000 + 130 * 10_005)
     assert [(fill.quantity, fill.price_paise) for fill in bench.exchange.fills()] == [(65, 10_000), (130, 10_005)]
 
 
-def test_what_the_limit_does_not_reach_stays_and_rests(bench):
+def test_what_the_limit_does_not_reach_stays_and_rests(bench: Bench) -> None:
     order = bench.place(BUY, 260, 10_000)
     assert bench.row(order).status is BrokerStatus.PART_TRADED
     assert bench.filled(order) == (65, 650_000)
 
 
-def test_what_we_took_is_gone_until_the_next_quote(bench):
+def test_what_we_took_is_gone_until_the_next_quote(bench: Bench) -> None:
     bench.place(BUY, 65, 10_000)
     second = bench.place(BUY, 65, 10_000)
     assert bench.filled(second) == (0, 0)
@@ -71,7 +71,7 @@ def test_what_we_took_is_gone_until_the_next_quote(bench):
     assert bench.filled(fourth) == (0, 0)
 
 
-def test_an_order_deeper_than_the_book_takes_all_shown_and_goes_on_with_the_next_quote(bench):
+def test_an_order_deeper_than_the_book_takes_all_shown_and_goes_on_with_the_next_quote(bench: Bench) -> None:
     order = bench.place(BUY, 520, 10_100)
     assert bench.filled(order)[0] == 390
     bench.quote(BIDS, ((10_020, 65), (10_025, 650)))
@@ -80,7 +80,7 @@ def test_an_order_deeper_than_the_book_takes_all_shown_and_goes_on_with_the_next
     assert bench.filled(order)[1] == 65 * 10_000 + 130 * 10_005 + 195 * 10_010 + 65 * 10_020 + 65 * 10_025
 
 
-def test_an_order_meets_nothing_before_a_quote_is_seen():
+def test_an_order_meets_nothing_before_a_quote_is_seen() -> None:
     bench = Bench()
     order = bench.place(BUY, 65, 10_000)
     assert bench.row(order).status is BrokerStatus.PENDING
@@ -91,14 +91,14 @@ def test_an_order_meets_nothing_before_a_quote_is_seen():
 # --- resting --------------------------------------------------------------------------------------------------------
 
 
-def test_a_resting_buy_fills_at_its_own_price_when_the_market_comes_to_it(bench):
+def test_a_resting_buy_fills_at_its_own_price_when_the_market_comes_to_it(bench: Bench) -> None:
     order = bench.place(BUY, 195, 9_900)
     bench.quote(((9_850, 65),), ((9_880, 65), (9_890, 65), (9_905, 650)), ltp=9_880)
     # 130 are offered at or under 9,900: it would have stood there before them.
     assert bench.filled(order) == (130, 130 * 9_900)
 
 
-def test_a_touch_is_not_a_fill_until_the_queue_before_us_is_eaten(bench):
+def test_a_touch_is_not_a_fill_until_the_queue_before_us_is_eaten(bench: Bench) -> None:
     order = bench.place(BUY, 65, 9_950)  # 130 stand before it
     bench.quote(BIDS, ASKS, ltp=9_950, traded=65)
     bench.quote(BIDS, ASKS, ltp=9_950, traded=0)
@@ -108,7 +108,7 @@ def test_a_touch_is_not_a_fill_until_the_queue_before_us_is_eaten(bench):
     assert bench.filled(order) == (65, 65 * 9_950)
 
 
-def test_the_volume_of_one_quote_is_spent_once_among_our_orders(bench):
+def test_the_volume_of_one_quote_is_spent_once_among_our_orders(bench: Bench) -> None:
     first = bench.place(BUY, 65, 9_955)
     second = bench.place(BUY, 65, 9_955)
     bench.quote(((9_955, 130), *BIDS), ASKS, ltp=9_955, traded=65)
@@ -116,25 +116,25 @@ def test_the_volume_of_one_quote_is_spent_once_among_our_orders(bench):
     assert bench.filled(second) == (0, 0)
 
 
-def test_a_print_through_our_price_fills_as_far_as_it_traded(bench):
+def test_a_print_through_our_price_fills_as_far_as_it_traded(bench: Bench) -> None:
     order = bench.place(BUY, 195, 9_945)
     bench.quote(((9_940, 65),), ASKS, ltp=9_940, traded=65)
     assert bench.filled(order) == (65, 65 * 9_945)
 
 
-def test_an_old_print_without_volume_fills_nothing(bench):
+def test_an_old_print_without_volume_fills_nothing(bench: Bench) -> None:
     order = bench.place(BUY, 65, 9_960)
     bench.quote(BIDS, ASKS, ltp=9_900, traded=0)
     assert bench.filled(order) == (0, 0)
 
 
-def test_behind_the_last_level_nothing_is_assumed_of_the_queue(bench):
+def test_behind_the_last_level_nothing_is_assumed_of_the_queue(bench: Bench) -> None:
     order = bench.place(BUY, 65, 9_900)
     bench.quote(((9_900, 65),), ASKS, ltp=9_900, traded=1_000_000)
     assert bench.filled(order) == (0, 0)
 
 
-def test_the_better_price_is_served_first(bench):
+def test_the_better_price_is_served_first(bench: Bench) -> None:
     lower = bench.place(BUY, 65, 9_900)
     higher = bench.place(BUY, 65, 9_910)
     bench.quote(((9_850, 65),), ((9_890, 65),), ltp=9_890)
@@ -142,7 +142,7 @@ def test_the_better_price_is_served_first(bench):
     assert bench.filled(lower) == (0, 0)
 
 
-def test_a_changed_price_loses_its_place_in_the_queue(bench):
+def test_a_changed_price_loses_its_place_in_the_queue(bench: Bench) -> None:
     order = bench.place(BUY, 65, 9_950)
     bench.quote(BIDS, ASKS, ltp=9_950, traded=130)
     assert isinstance(bench.modify(order, 65, 9_945), Accepted)
@@ -154,7 +154,7 @@ def test_a_changed_price_loses_its_place_in_the_queue(bench):
 # --- stops ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_stop_waits_for_its_trigger_then_takes_what_stands_in_its_limit():
+def test_a_stop_waits_for_its_trigger_then_takes_what_stands_in_its_limit() -> None:
     bench = Bench()
     bench.long(130)
     stop = bench.place(SELL, 130, 7_000, trigger=8_000)
@@ -166,7 +166,7 @@ def test_a_stop_waits_for_its_trigger_then_takes_what_stands_in_its_limit():
     assert bench.exchange.held(KEY) == 0
 
 
-def test_a_market_that_gaps_under_the_stops_limit_leaves_it_resting():
+def test_a_market_that_gaps_under_the_stops_limit_leaves_it_resting() -> None:
     bench = Bench()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -176,7 +176,7 @@ def test_a_market_that_gaps_under_the_stops_limit_leaves_it_resting():
     assert bench.filled(stop) == (65, 65 * 6_500)
 
 
-def test_a_stop_whose_limit_lies_outside_the_band_when_it_triggers_is_rejected():
+def test_a_stop_whose_limit_lies_outside_the_band_when_it_triggers_is_rejected() -> None:
     bench = Bench()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -185,7 +185,7 @@ def test_a_stop_whose_limit_lies_outside_the_band_when_it_triggers_is_rejected()
     assert "16284" in bench.row(stop).reason
 
 
-def test_a_stop_becomes_a_limit_by_modification():
+def test_a_stop_becomes_a_limit_by_modification() -> None:
     bench = Bench()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -194,7 +194,7 @@ def test_a_stop_becomes_a_limit_by_modification():
     assert bench.filled(stop) == (65, 65 * 9_950)
 
 
-def test_a_triggered_stop_cannot_be_made_a_stop_again():
+def test_a_triggered_stop_cannot_be_made_a_stop_again() -> None:
     bench = Bench()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -219,14 +219,16 @@ def test_a_triggered_stop_cannot_be_made_a_stop_again():
         (65, 10_000, 0, 999, "not listed"),
     ],
 )
-def test_a_malformed_request_is_rejected_in_the_answer(bench, quantity, price, trigger, key, said):
+def test_a_malformed_request_is_rejected_in_the_answer(
+    bench: Bench, quantity: int, price: int, trigger: int, key: int, said: str
+) -> None:
     answer = bench.try_place(SELL, quantity, price, trigger, key)
     assert isinstance(answer, Rejected)
     assert said in answer.reason
     assert bench.exchange.rows() == ()
 
 
-def test_a_correlation_id_of_26_characters_is_rejected_and_25_are_taken(bench):
+def test_a_correlation_id_of_26_characters_is_rejected_and_25_are_taken(bench: Bench) -> None:
     assert isinstance(bench.try_place(BUY, 65, 9_000, correlation_id="x" * 26), Rejected)
     assert isinstance(bench.try_place(BUY, 65, 9_000, correlation_id="x" * 25), Accepted)
 
@@ -238,7 +240,7 @@ def refusal(bench: Bench, broker_id: str) -> str:
     return row.reason
 
 
-def test_an_order_above_the_freeze_quantity_is_accepted_and_then_rejected(bench):
+def test_an_order_above_the_freeze_quantity_is_accepted_and_then_rejected(bench: Bench) -> None:
     assert "freeze quantity 1755" in refusal(bench, bench.place(BUY, 28 * 65, 10_000))
     assert bench.row(bench.place(BUY, 27 * 65, 9_000)).status is BrokerStatus.PENDING
 
@@ -254,18 +256,18 @@ def test_an_order_above_the_freeze_quantity_is_accepted_and_then_rejected(bench)
         (10_003, Exchange.NSE, (6_005, 14_000)),
     ],
 )
-def test_price_bands(last, exchange, band):
+def test_price_bands(last: int, exchange: Exchange, band: tuple[int, int]) -> None:
     assert price_band(last, exchange, 5) == band
 
 
-def test_a_limit_outside_the_band_is_refused(bench):
+def test_a_limit_outside_the_band_is_refused(bench: Bench) -> None:
     assert bench.exchange.rows() == ()
     assert "price range" in refusal(bench, bench.place(BUY, 65, 13_960))  # last 99.50: up to 139.30
     assert bench.row(bench.place(BUY, 65, 5_970)).status is BrokerStatus.PENDING
     assert "price range" in refusal(bench, bench.place(BUY, 65, 5_965))
 
 
-def test_a_stops_limit_lies_within_a_fifth_of_its_trigger_or_ten_rupees_when_cheap():
+def test_a_stops_limit_lies_within_a_fifth_of_its_trigger_or_ten_rupees_when_cheap() -> None:
     assert (stop_gap(10_000), stop_gap(5_000), stop_gap(2_000)) == (2_000, 1_000, 1_000)
     bench = Bench()
     bench.long()
@@ -277,7 +279,7 @@ def test_a_stops_limit_lies_within_a_fifth_of_its_trigger_or_ten_rupees_when_che
     assert bench.row(stop).price_paise == 6_400
 
 
-def test_a_buy_must_have_premium_and_charges_beside_all_other_working_buys():
+def test_a_buy_must_have_premium_and_charges_beside_all_other_working_buys() -> None:
     bench = Bench(cash_paise=1_300_000 + 2 * 2_400)
     bench.quote(BIDS, ASKS)
     # 6,435 rupees; charges 20 + exchange 2.2542 + IPFT .0322 + SEBI .0064 + stamp .1931 + GST 4.0127 = 26.50.
@@ -289,7 +291,7 @@ def test_a_buy_must_have_premium_and_charges_beside_all_other_working_buys():
     assert bench.row(bench.place(BUY, 65, 9_900)).status is BrokerStatus.PENDING
 
 
-def test_a_second_sell_beside_a_resting_one_is_margined_as_a_short_and_refused():
+def test_a_second_sell_beside_a_resting_one_is_margined_as_a_short_and_refused() -> None:
     bench = Bench()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -301,7 +303,7 @@ def test_a_second_sell_beside_a_resting_one_is_margined_as_a_short_and_refused()
     assert bench.filled(second) == (0, 0)
 
 
-def test_with_enough_cash_the_second_sell_is_a_real_short():
+def test_with_enough_cash_the_second_sell_is_a_real_short() -> None:
     bench = Bench(cash_paise=5 * LAKH)
     bench.long()
     bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -314,7 +316,7 @@ def test_with_enough_cash_the_second_sell_is_a_real_short():
     assert bench.exchange.positions()[0].net_quantity == -65
 
 
-def test_outside_the_session_orders_are_refused_and_changes_rejected():
+def test_outside_the_session_orders_are_refused_and_changes_rejected() -> None:
     early = Bench(start=OPEN - 60 * 10**9)
     assert "Market is Closed" in refusal(early, early.place(BUY, 65, 10_000))
     late = Bench(start=seconds(15, 29, 58))
@@ -326,7 +328,7 @@ def test_outside_the_session_orders_are_refused_and_changes_rejected():
         assert "Market is Closed" in answer.reason
 
 
-def test_the_26th_modification_is_rejected(bench):
+def test_the_26th_modification_is_rejected(bench: Bench) -> None:
     order = bench.place(BUY, 65, 9_000)
     for n in range(25):
         assert isinstance(bench.modify(order, 65, 9_005 + 5 * n), Accepted)
@@ -335,7 +337,7 @@ def test_the_26th_modification_is_rejected(bench):
     assert isinstance(bench.cancel(order), Accepted)
 
 
-def test_a_modification_is_to_the_new_total(bench):
+def test_a_modification_is_to_the_new_total(bench: Bench) -> None:
     order = bench.place(BUY, 195, 10_000)
     assert bench.filled(order)[0] == 65
     assert isinstance(bench.modify(order, 65, 10_000), Rejected)
@@ -344,7 +346,7 @@ def test_a_modification_is_to_the_new_total(bench):
     assert bench.filled(order) == (130, 65 * 10_000 + 65 * 10_005)
 
 
-def test_what_is_over_or_unknown_cannot_be_changed(bench):
+def test_what_is_over_or_unknown_cannot_be_changed(bench: Bench) -> None:
     order = bench.place(BUY, 65, 10_000)
     for answer in (bench.modify(order, 65, 10_005), bench.cancel(order), bench.exchange.foreign_cancel("nobody", OPEN)):
         assert isinstance(answer, Rejected)
@@ -354,7 +356,7 @@ def test_what_is_over_or_unknown_cannot_be_changed(bench):
 # --- money ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_round_trip_costs_what_the_worked_example_says():
+def test_a_round_trip_costs_what_the_worked_example_says() -> None:
     """65 NIFTY bought at 100, sold at 110 after April 2026: charges 63.86 on a gross of 650."""
     bench = Bench()
     bench.quote(((9_950, 650),), ((10_000, 650),))
@@ -364,7 +366,7 @@ def test_a_round_trip_costs_what_the_worked_example_says():
     assert bench.exchange.funds() == Funds(LAKH + 65_000 - 6_386, LAKH)
 
 
-def test_brokerage_is_per_order_however_many_fills():
+def test_brokerage_is_per_order_however_many_fills() -> None:
     pieces, whole = Bench(), Bench()
     pieces.quote(BIDS, ((10_000, 65), (10_005, 0)))
     pieces.place(BUY, 130, 10_000)
@@ -378,7 +380,7 @@ def test_brokerage_is_per_order_however_many_fills():
 # --- other hands, the broker's own hand, the end of the day ---------------------------------------------------------
 
 
-def test_a_person_in_the_app_sells_what_we_hold_and_cancels_our_stop():
+def test_a_person_in_the_app_sells_what_we_hold_and_cancels_our_stop() -> None:
     bench = Bench()
     bench.long()
     stop = bench.place(SELL, 65, 7_000, trigger=8_000)
@@ -393,7 +395,7 @@ def test_a_person_in_the_app_sells_what_we_hold_and_cancels_our_stop():
     assert bench.exchange.held(KEY) == 0
 
 
-def test_the_broker_squares_intraday_positions_off_and_leaves_the_others():
+def test_the_broker_squares_intraday_positions_off_and_leaves_the_others() -> None:
     bench = Bench(20 * LAKH)
     bench.long(130)
     bench.place(BUY, 65, 10_000, product=Product.MARGIN)
@@ -413,14 +415,24 @@ def test_the_broker_squares_intraday_positions_off_and_leaves_the_others():
     assert bench.row(bench.place(BUY, 65, 9_000, product=Product.MARGIN)).status is BrokerStatus.PENDING
 
 
-def test_a_square_off_that_was_slept_through_is_due_at_once():
+def test_a_position_without_an_intraday_part_is_not_squared_off() -> None:
+    bench = Bench()
+    bench.quote(((9_950, 650),), ((10_000, 650),))
+    bench.place(BUY, 65, 10_000, product=Product.MARGIN)
+    bench.now_ns = seconds(15, 19, 59)
+    bench.exchange.pass_time(seconds(15, 20))
+    assert bench.exchange.held(KEY) == 65
+    assert len(bench.exchange.rows()) == 1
+
+
+def test_a_square_off_that_was_slept_through_is_due_at_once() -> None:
     bench = Bench(start=seconds(15, 21))
     assert bench.exchange.next_ns(seconds(15, 21)) == seconds(15, 21) + 1
     bench.exchange.pass_time(seconds(15, 21) + 1)
     assert bench.exchange.next_ns(seconds(15, 21)) == seconds(15, 30)
 
 
-def test_day_orders_expire_at_the_close(bench):
+def test_day_orders_expire_at_the_close(bench: Bench) -> None:
     order = bench.place(BUY, 65, 9_000, product=Product.MARGIN)
     bench.exchange.pass_time(seconds(15, 30))
     assert bench.row(order).status is BrokerStatus.EXPIRED
@@ -428,7 +440,7 @@ def test_day_orders_expire_at_the_close(bench):
     assert bench.exchange.funds().available_paise == 20 * LAKH
 
 
-def test_an_expiring_contract_settles_at_its_intrinsic_value_with_tax():
+def test_an_expiring_contract_settles_at_its_intrinsic_value_with_tax() -> None:
     bench = Bench()
     bench.quote(((9_950, 650),), ((10_000, 650),), key=EXPIRING_KEY)
     bench.place(BUY, 65, 10_000, key=EXPIRING_KEY, product=Product.MARGIN)
@@ -441,7 +453,7 @@ def test_an_expiring_contract_settles_at_its_intrinsic_value_with_tax():
     assert bench.exchange.fills()[-1].price_paise == 10_000
 
 
-def test_out_of_the_money_settles_for_nothing_and_other_expiries_stay():
+def test_out_of_the_money_settles_for_nothing_and_other_expiries_stay() -> None:
     bench = Bench()
     bench.long()
     cash = bench.exchange.cash_paise
@@ -451,7 +463,7 @@ def test_out_of_the_money_settles_for_nothing_and_other_expiries_stay():
     assert EXPIRY > DAY
 
 
-def test_bse_bands_apply_to_sensex():
+def test_bse_bands_apply_to_sensex() -> None:
     bench = Bench()
     bench.quote(((39_950, 200),), ((40_000, 200),), key=SENSEX_KEY)
     assert bench.row(bench.place(BUY, 20, 16_000, key=SENSEX_KEY)).status is BrokerStatus.PENDING
@@ -460,7 +472,7 @@ def test_bse_bands_apply_to_sensex():
 # --- keeping --------------------------------------------------------------------------------------------------------
 
 
-def test_the_whole_state_survives_a_restart_and_goes_on_as_if_nothing_happened():
+def test_the_whole_state_survives_a_restart_and_goes_on_as_if_nothing_happened() -> None:
     one = Bench()
     one.long(130)
     stop = one.place(SELL, 130, 7_000, trigger=8_000)
@@ -475,7 +487,7 @@ def test_the_whole_state_survives_a_restart_and_goes_on_as_if_nothing_happened()
     assert other.exchange.export() == one.exchange.export()
 
 
-def test_changes_are_told_once_and_rebuild_the_book():
+def test_changes_are_told_once_and_rebuild_the_book() -> None:
     bench = Bench(20 * LAKH)
     bench.quote(BIDS, ASKS)
     bench.place(BUY, 130, 10_005)
@@ -491,7 +503,7 @@ def test_changes_are_told_once_and_rebuild_the_book():
     assert not bench.exchange.take_changes()
 
 
-def test_the_next_day_begins_with_cash_and_overnight_positions():
+def test_the_next_day_begins_with_cash_and_overnight_positions() -> None:
     bench = Bench()
     bench.long()
     with pytest.raises(DataError, match="next_day"):
@@ -503,7 +515,7 @@ def test_the_next_day_begins_with_cash_and_overnight_positions():
     assert state.fills == []
 
 
-def test_interest_is_what_works_and_what_is_held(bench):
+def test_interest_is_what_works_and_what_is_held(bench: Bench) -> None:
     assert bench.exchange.interest == frozenset()
     order = bench.place(BUY, 65, 9_900)
     assert bench.exchange.interest == {KEY}
@@ -513,7 +525,7 @@ def test_interest_is_what_works_and_what_is_held(bench):
     assert bench.exchange.interest == {KEY}
 
 
-def test_broker_ids_look_like_the_brokers(bench):
+def test_broker_ids_look_like_the_brokers(bench: Bench) -> None:
     first, second = bench.place(BUY, 65, 9_000), bench.place(BUY, 65, 9_000)
     assert first.isdecimal()
     assert 12 <= len(first) <= 16

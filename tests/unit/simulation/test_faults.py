@@ -23,7 +23,7 @@ from algo_scalper.simulation.faults import (
 CERTAIN = FaultRates(lost_after=1.0, push_duplicated=1.0, stall=1.0, sell_part=1.0)
 
 
-def test_without_rates_nothing_goes_wrong():
+def test_without_rates_nothing_goes_wrong() -> None:
     chance, calm = random.Random(1), FaultRates()
     assert {request_fault(chance, calm) for _ in range(100)} == {RequestFault.NONE}
     assert {push_fault(chance, calm) for _ in range(100)} == {PushFault.NONE}
@@ -31,7 +31,7 @@ def test_without_rates_nothing_goes_wrong():
     assert {person_act(chance, calm) for _ in range(100)} == {PersonAct.NONE}
 
 
-def test_a_certain_fault_always_happens():
+def test_a_certain_fault_always_happens() -> None:
     chance = random.Random(1)
     assert request_fault(chance, CERTAIN) is RequestFault.LOST_AFTER
     assert push_fault(chance, CERTAIN) is PushFault.DUPLICATED
@@ -39,7 +39,7 @@ def test_a_certain_fault_always_happens():
     assert person_act(chance, CERTAIN) is PersonAct.SELL_PART
 
 
-def test_faults_come_at_their_rates():
+def test_faults_come_at_their_rates() -> None:
     chance = random.Random(7)
     seen = Counter(request_fault(chance, HOSTILE) for _ in range(40_000))
     for fault, rate in (
@@ -51,7 +51,7 @@ def test_faults_come_at_their_rates():
         assert seen[fault] / 40_000 == pytest.approx(rate, rel=0.15)
 
 
-def test_each_draw_uses_one_number_of_chance_whatever_the_rates():
+def test_each_draw_uses_one_number_of_chance_whatever_the_rates() -> None:
     one, other = random.Random(3), random.Random(3)
     for draw in (request_fault, push_fault, market_fault, person_act):
         draw(one, HOSTILE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
+from itertools import pairwise
 from math import log, sqrt
 from statistics import fmean, median
 
@@ -43,7 +44,7 @@ def strikes(market: MarketDay, expiry: date) -> dict[tuple[int, OptionType], Con
     }
 
 
-def test_contracts_are_listed_as_the_exchanges_list_them(market):
+def test_contracts_are_listed_as_the_exchanges_list_them(market: MarketDay) -> None:
     assert market.expiries("NIFTY") == (date(2026, 6, 9), date(2026, 6, 16), date(2026, 6, 23))
     assert market.expiries("SENSEX")[0] == date(2026, 6, 11)
     by_name = {c.underlying: c for c in market.contracts}
@@ -57,14 +58,14 @@ def test_contracts_are_listed_as_the_exchanges_list_them(market):
     assert len({c.key for c in market.contracts}) == len(market.contracts)
 
 
-def test_a_contract_keeps_its_key_from_day_to_day(market, expiry_market):
+def test_a_contract_keeps_its_key_from_day_to_day(market: MarketDay, expiry_market: MarketDay) -> None:
     one, other = strikes(market, EXPIRY), strikes(expiry_market, EXPIRY)
     shared = one.keys() & other.keys()
     assert len(shared) > 60
     assert all(one[which].key == other[which].key for which in shared)
 
 
-def test_books_are_uncrossed_and_on_the_tick(market):
+def test_books_are_uncrossed_and_on_the_tick(market: MarketDay) -> None:
     for contract in market.contracts[::7]:
         for second in (0, 1, 777, 12_000, 22_499):
             quote = market.line(contract.key).quote(second)
@@ -94,19 +95,19 @@ def mids(market: MarketDay, expiry: date, second: int) -> list[tuple[int, float,
     return found
 
 
-def test_there_is_no_free_money_across_strikes(market):
+def test_there_is_no_free_money_across_strikes(market: MarketDay) -> None:
     for second in (60, 9_000, 22_000):
         rows = mids(market, EXPIRY, second)
-        for (low, call, put), (high, next_call, next_put) in zip(rows, rows[1:]):
+        for (low, call, put), (high, next_call, next_put) in pairwise(rows):
             assert 0 <= call - next_call <= high - low
             assert 0 <= next_put - put <= high - low
         # A butterfly may be worth a few ticks less than nothing where the smile bends: less than its four spreads.
-        for (_, a, x), (_, b, y), (_, c, z) in zip(rows, rows[1:], rows[2:]):
+        for (_, a, x), (_, b, y), (_, c, z) in zip(rows, rows[1:], rows[2:], strict=False):
             assert a + c - 2 * b > -50
             assert x + z - 2 * y > -50
 
 
-def test_calls_and_puts_agree_on_one_forward_with_the_measured_carry(market):
+def test_calls_and_puts_agree_on_one_forward_with_the_measured_carry(market: MarketDay) -> None:
     second = 9_000
     rows = [row for row in mids(market, EXPIRY, second) if min(row[1:]) > 2_000]
     forward = parity_forward(rows)
@@ -117,7 +118,7 @@ def test_calls_and_puts_agree_on_one_forward_with_the_measured_carry(market):
     assert log(forward / spot) / years_to_expiry(at_ns, EXPIRY) == pytest.approx(0.0585, abs=0.01)
 
 
-def test_the_smile_read_back_by_the_domains_own_pricing_is_the_measured_one(market):
+def test_the_smile_read_back_by_the_domains_own_pricing_is_the_measured_one(market: MarketDay) -> None:
     """4-8 DTE, iv / ATM at u = -3, -2, -1, 0, 1, 2, 3: 1.60 1.34 1.13 1.00 .96 1.07 1.30."""
     measured = {-3: 1.60, -2: 1.34, -1: 1.13, 0: 1.00, 1: 0.96, 2: 1.07, 3: 1.30}
     second = 9_000
@@ -137,7 +138,7 @@ def test_the_smile_read_back_by_the_domains_own_pricing_is_the_measured_one(mark
         assert vols[nearest] / atm == pytest.approx(ratio, abs=0.10), u
 
 
-def test_the_at_the_money_spread_of_the_weekly_is_the_measured_fifth_of_a_percent(market):
+def test_the_at_the_money_spread_of_the_weekly_is_the_measured_fifth_of_a_percent(market: MarketDay) -> None:
     spreads, inside, shares = [], [], []
     for second in range(600, 21_600, 300):
         strike = round(market.truth_paise("NIFTY", market.axis.open_ns + second * NS_PER_SECOND) / 5_000) * 5_000
@@ -151,7 +152,7 @@ def test_the_at_the_money_spread_of_the_weekly_is_the_measured_fifth_of_a_percen
     assert fmean(inside) == pytest.approx(0.80, abs=0.10)
 
 
-def test_far_expiries_and_deep_contracts_cost_more_to_trade(market):
+def test_far_expiries_and_deep_contracts_cost_more_to_trade(market: MarketDay) -> None:
     second = 9_000
 
     def spread(expiry: date, out_paise: int) -> float:
@@ -168,7 +169,7 @@ def test_far_expiries_and_deep_contracts_cost_more_to_trade(market):
 
 
 @pytest.mark.parametrize(("hour", "minute", "measured"), [(9, 20, 0.48), (12, 0, 0.33), (15, 0, 0.10)])
-def test_an_expiry_days_straddle_melts_as_measured(hour, minute, measured):
+def test_an_expiry_days_straddle_melts_as_measured(hour: int, minute: int, measured: float) -> None:
     """ATM straddle over spot, percent, expiry day."""
     seen = []
     for seed in range(8):
@@ -180,7 +181,7 @@ def test_an_expiry_days_straddle_melts_as_measured(hour, minute, measured):
     assert measured / 1.6 < median(seen) < measured * 1.6
 
 
-def test_volume_grows_and_trades_most_near_the_money(market):
+def test_volume_grows_and_trades_most_near_the_money(market: MarketDay) -> None:
     rows = strikes(market, EXPIRY)
     strike = round(market.truth_paise("NIFTY", at(market, 12, 0)) / 10_000) * 10_000
     line = market.line(rows[strike, OptionType.CE].key)
@@ -191,7 +192,7 @@ def test_volume_grows_and_trades_most_near_the_money(market):
     assert volumes[-1] > 10 * far.volume
 
 
-def test_a_quote_does_not_depend_on_what_was_asked_before():
+def test_a_quote_does_not_depend_on_what_was_asked_before() -> None:
     one, other = synthetic_day(FRIDAY, 9), synthetic_day(FRIDAY, 9)
     keys = [contract.key for contract in one.contracts[::50]]
     forward = [one.line(key).quote(second) for key in keys for second in (5, 8_000, 20_000)]
@@ -199,7 +200,7 @@ def test_a_quote_does_not_depend_on_what_was_asked_before():
     assert forward == backward[::-1]
 
 
-def test_another_seed_is_another_market(market):
+def test_another_seed_is_another_market(market: MarketDay) -> None:
     assert synthetic_day(FRIDAY, 6).index_paise("NIFTY", at(market, 12, 0)) != market.index_paise(
         "NIFTY", at(market, 12, 0)
     )
@@ -218,7 +219,7 @@ print(crc32(msgspec.msgpack.encode([seen, quotes, market.history(13, at), market
 """
 
 
-def test_the_same_seed_is_the_same_market_in_another_process_with_another_hash_seed():
+def test_the_same_seed_is_the_same_market_in_another_process_with_another_hash_seed() -> None:
     seen = [
         subprocess.run(
             [sys.executable, "-c", _FINGERPRINT],
@@ -232,7 +233,7 @@ def test_the_same_seed_is_the_same_market_in_another_process_with_another_hash_s
     assert seen[0] == seen[1] != ""
 
 
-def test_before_the_open_and_after_the_close_there_is_no_book(market):
+def test_before_the_open_and_after_the_close_there_is_no_book(market: MarketDay) -> None:
     contract = market.contracts[40]
     early = market.quote(contract.key, market.axis.open_ns - NS_PER_SECOND)
     assert early.bids == early.asks == ()
@@ -243,7 +244,7 @@ def test_before_the_open_and_after_the_close_there_is_no_book(market):
     assert not market.line(contract.key).prints(22_500)
 
 
-def test_after_the_auctions_print_an_expiring_contract_is_worth_its_intrinsic_value():
+def test_after_the_auctions_print_an_expiring_contract_is_worth_its_intrinsic_value() -> None:
     market = synthetic_day(date(2026, 8, 4), 3)
     close = market.settlement_paise("NIFTY")
     second = market.axis.second_of(at(market, 15, 35))
@@ -254,7 +255,7 @@ def test_after_the_auctions_print_an_expiring_contract_is_worth_its_intrinsic_va
     assert min(call + put for _, call, put in mids(market, following, second)) > 5_000
 
 
-def test_vix_is_thirty_day_volatility_and_falls_when_the_index_jumps_up(market):
+def test_vix_is_thirty_day_volatility_and_falls_when_the_index_jumps_up(market: MarketDay) -> None:
     opening = market.quote(INDIA_VIX_KEY, at(market, 9, 16)).tick
     assert 900 < opening.ltp_paise < 4_500
     assert opening.ltp_paise % 5 == 0
@@ -270,7 +271,7 @@ def test_vix_is_thirty_day_volatility_and_falls_when_the_index_jumps_up(market):
     assert 150 < vix[0] - vix[1] < 350  # -1.3 points per +1 %, two percent up
 
 
-def test_a_chain_snapshot_shows_what_the_quotes_show(market):
+def test_a_chain_snapshot_shows_what_the_quotes_show(market: MarketDay) -> None:
     chain = market.chain("NIFTY", EXPIRY, at(market, 11, 0))
     assert chain.spot_paise == market.index_paise("NIFTY", at(market, 11, 0))
     assert [row.key for row in chain.rows] == [c.key for c in market.contracts if c.expiry == EXPIRY and c.lot == 65]
@@ -285,7 +286,7 @@ def test_a_chain_snapshot_shows_what_the_quotes_show(market):
         )
 
 
-def test_what_is_not_there_is_said(market):
+def test_what_is_not_there_is_said(market: MarketDay) -> None:
     with pytest.raises(DataError, match="simulated are: 2026-06-09"):
         market.chain("NIFTY", date(2026, 6, 10), at(market, 11, 0))
     with pytest.raises(DataError, match="listed"):
@@ -296,7 +297,7 @@ def test_what_is_not_there_is_said(market):
         recorded_day("NIFTY", (), (), FRIDAY, 1)
 
 
-def test_history_gives_the_previous_session_and_only_closed_bars(market):
+def test_history_gives_the_previous_session_and_only_closed_bars(market: MarketDay) -> None:
     bars = market.history(SENSEX.key, at(market, 9, 18) + 30 * NS_PER_SECOND)
     assert len(bars) == 375 + 3
     assert bars[374].close_paise == market.previous_close_paise[SENSEX.key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from math import log
 from statistics import fmean, pstdev
 
@@ -24,7 +25,7 @@ from tests.shared_data import shared
     seed=st.integers(0, 2**64 - 1),
     tick=st.sampled_from([1, 5]),
 )
-def test_a_bridge_hits_open_high_low_and_close_and_stays_inside(prices, seed, tick):
+def test_a_bridge_hits_open_high_low_and_close_and_stays_inside(prices: tuple[int, ...], seed: int, tick: int) -> None:
     first, last, one, other = (price * tick for price in prices)
     high, low = max(prices) * tick, min(prices) * tick
     walked = bridge(Candle(0, first, high, low, last), tick, seed)
@@ -52,7 +53,7 @@ def recorded(path: str, day: date, seed: int = 3) -> tuple[MarketDay, tuple[Cand
         ("banknifty_1m_2021", date(2021, 3, 31)),  # a recorder that stopped for an hour
     ],
 )
-def test_every_bar_of_a_recorded_day_comes_out_again(path, day):
+def test_every_bar_of_a_recorded_day_comes_out_again(path: str, day: date) -> None:
     market, bars = recorded(path, day)
     name = next(name for name in INDICES if path.upper().startswith(name))
     line = market.line(INDICES[name].key)
@@ -61,7 +62,7 @@ def test_every_bar_of_a_recorded_day_comes_out_again(path, day):
     assert minute_bars(market.axis, prices, prints) == bars
 
 
-def test_minutes_a_recording_misses_print_nothing_and_options_go_on():
+def test_minutes_a_recording_misses_print_nothing_and_options_go_on() -> None:
     market, bars = recorded("nifty_1m_2021", date(2021, 3, 31))
     starts = {bar.start_ns for bar in bars}
     missing = next(ns for ns in range(bars[0].start_ns, bars[-1].start_ns, NS_PER_MINUTE) if ns not in starts)
@@ -74,7 +75,7 @@ def test_minutes_a_recording_misses_print_nothing_and_options_go_on():
     assert stale.ltp_paise == next(bar.close_paise for bar in bars if bar.start_ns == missing - NS_PER_MINUTE)
 
 
-def test_when_a_recording_ends_early_the_index_is_quiet_and_the_market_lives_on():
+def test_when_a_recording_ends_early_the_index_is_quiet_and_the_market_lives_on() -> None:
     market, bars = recorded("nifty_1m_2026", date(2026, 3, 9))
     end_ns = bars[-1].start_ns + NS_PER_MINUTE
     assert clock_text(end_ns) == "13:19:00"
@@ -86,11 +87,11 @@ def test_when_a_recording_ends_early_the_index_is_quiet_and_the_market_lives_on(
 
 
 def returns(bars: tuple[Candle, ...]) -> list[float]:
-    return [log(bar.close_paise / before.close_paise) for before, bar in zip(bars[1:], bars[2:])]
+    return [log(bar.close_paise / before.close_paise) for before, bar in pairwise(bars[1:])]
 
 
 @pytest.mark.parametrize(("name", "beta", "correlation"), [("BANKNIFTY", 1.07, 0.80), ("SENSEX", 1.0, 0.92)])
-def test_followers_have_the_measured_beta_and_correlation(name, beta, correlation):
+def test_followers_have_the_measured_beta_and_correlation(name: str, beta: float, correlation: float) -> None:
     xs: list[float] = []
     ys: list[float] = []
     for seed in range(6):
@@ -99,12 +100,12 @@ def test_followers_have_the_measured_beta_and_correlation(name, beta, correlatio
         xs += returns(market.history(NIFTY.key, end)[-375:])
         ys += returns(market.history(INDICES[name].key, end)[-375:])
     mean_x, mean_y = fmean(xs), fmean(ys)
-    covariance = fmean((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys))
+    covariance = fmean((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
     assert covariance / pstdev(xs) ** 2 == pytest.approx(beta, abs=0.08)
     assert covariance / pstdev(xs) / pstdev(ys) == pytest.approx(correlation, abs=0.04)
 
 
-def test_one_minute_volatility_has_the_measured_course_over_the_day():
+def test_one_minute_volatility_has_the_measured_course_over_the_day() -> None:
     """Measured, NIFTY 2024, bp: 09:17-20 5.1, 09:30-45 4.8, 10:15-11:45 3.5, 12:45-14:15 3.1, 15:00-15:15 4.2."""
     measured = {(557, 560): 5.1, (570, 585): 4.8, (615, 705): 3.5, (765, 855): 3.1, (900, 915): 4.2}
     seen: dict[tuple[int, int], list[float]] = {span: [] for span in measured}
@@ -119,11 +120,11 @@ def test_one_minute_volatility_has_the_measured_course_over_the_day():
         assert figure / 1.6 < pstdev(seen[span]) < figure * 1.6, span
 
 
-def test_the_first_bar_is_wild_and_noon_is_calm():
+def test_the_first_bar_is_wild_and_noon_is_calm() -> None:
     assert minute_sigma(9 * 3600 + 15 * 60) > 5 * minute_sigma(13 * 3600)
 
 
-def test_the_closing_auction_freezes_the_index_and_prints_once():
+def test_the_closing_auction_freezes_the_index_and_prints_once() -> None:
     market = synthetic_day(date(2026, 8, 4), 11)
     line = market.line(NIFTY.key)
     printing = [second for second in range(market.axis.seconds) if line.prints(second)]
@@ -140,7 +141,7 @@ def test_the_closing_auction_freezes_the_index_and_prints_once():
     assert market.settlement_paise("NIFTY") == market.index_paise("NIFTY", at_ns)
 
 
-def test_from_december_the_index_is_quoted_to_half_past_three():
+def test_from_december_the_index_is_quoted_to_half_past_three() -> None:
     market = synthetic_day(date(2026, 12, 9), 1)
     assert market.line(BANKNIFTY.key).prints(market.axis.second_of(ist_ns(market.day, 15 * 3600 + 29 * 60)))
     assert market.axis.seconds == 6 * 3600 + 30 * 60

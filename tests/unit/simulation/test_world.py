@@ -53,7 +53,7 @@ def buy(key: int, quantity: int, price: int, name: str = "b1") -> PlaceOrder:
     return PlaceOrder(name, key, Side.BUY, OrderKind.LIMIT, quantity, price, 0, Purpose.ENTRY, Product.INTRADAY)
 
 
-def test_an_unwatched_market_is_silent_but_for_the_brokers_own_instants(market):
+def test_an_unwatched_market_is_silent_but_for_the_brokers_own_instants(market: MarketDay) -> None:
     world = world_of(market)
     assert world.next_ns() == at(15, 20)
     assert run(world, at(16, 0)) == []
@@ -61,7 +61,7 @@ def test_an_unwatched_market_is_silent_but_for_the_brokers_own_instants(market):
     assert world.now_ns == at(15, 30)
 
 
-def test_a_watched_key_gets_a_snapshot_and_then_prints_on_its_quarter_of_each_second(market):
+def test_a_watched_key_gets_a_snapshot_and_then_prints_on_its_quarter_of_each_second(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     key = near_the_money(market, at(10, 0))
     world.watch([key, NIFTY.key, INDIA_VIX_KEY])
@@ -78,19 +78,19 @@ def test_a_watched_key_gets_a_snapshot_and_then_prints_on_its_quarter_of_each_se
     assert [item.at_ns for item in seen] == sorted(item.at_ns for item in seen)
 
 
-def test_a_key_that_is_no_longer_watched_is_silent(market):
+def test_a_key_that_is_no_longer_watched_is_silent(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     world.watch([NIFTY.key])
     world.unwatch([NIFTY.key])
     assert run(world, at(10, 0, 5)) == []
 
 
-def test_watching_what_is_not_listed_is_an_error(market):
+def test_watching_what_is_not_listed_is_an_error(market: MarketDay) -> None:
     with pytest.raises(DataError):
         world_of(market).watch([12345])
 
 
-def test_an_order_meets_the_quote_standing_when_it_arrives_and_answers_take_their_time(market):
+def test_an_order_meets_the_quote_standing_when_it_arrives_and_answers_take_their_time(market: MarketDay) -> None:
     world = world_of(market, at(10, 0, 1))
     key = near_the_money(market, at(10, 0, 1))
     # Three quarters into the second before the contract prints again: the request crosses that print.
@@ -114,7 +114,7 @@ def test_an_order_meets_the_quote_standing_when_it_arrives_and_answers_take_thei
     assert 25 * NS_PER_MS < pushes[0].at_ns - reached_ns < 35 * NS_PER_MS
 
 
-def test_malformed_requests_and_changes_of_dead_orders_are_rejected_in_the_answer(market):
+def test_malformed_requests_and_changes_of_dead_orders_are_rejected_in_the_answer(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     key = near_the_money(market, at(10, 0))
     world.submit(buy(key, 64, 10_000), 1)
@@ -126,19 +126,19 @@ def test_malformed_requests_and_changes_of_dead_orders_are_rejected_in_the_answe
     assert all(isinstance(item.result, Rejected) for item in out if isinstance(item, Answer))
 
 
-def test_what_the_risk_desk_refuses_is_accepted_and_then_pushed_as_rejected(market):
+def test_what_the_risk_desk_refuses_is_accepted_and_then_pushed_as_rejected(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     key = near_the_money(market, at(10, 0))
     world.submit(buy(key, 1_755, market.quote(key, at(10, 0)).tick.ask_paise), 1)
     out = run(world, at(10, 0, 1))
-    assert [type(item) for item in out] == [Answer, Push]
-    push = out[1]
-    assert isinstance(push, Push)
+    (answer,) = [item for item in out if isinstance(item, Answer)]
+    (push,) = [item for item in out if isinstance(item, Push)]
+    assert isinstance(answer.result, Accepted)
     assert push.row.status is BrokerStatus.REJECTED
     assert "insufficient funds" in push.row.reason
 
 
-def test_a_book_is_sampled_half_way_and_says_when_it_was_asked(market):
+def test_a_book_is_sampled_half_way_and_says_when_it_was_asked(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     key = near_the_money(market, at(10, 0))
     world.submit(BookQuery(), 1)
@@ -155,7 +155,7 @@ def test_a_book_is_sampled_half_way_and_says_when_it_was_asked(market):
     assert world.book().orders != ()
 
 
-def test_the_world_does_not_step_over_what_is_due_nor_back(market):
+def test_the_world_does_not_step_over_what_is_due_nor_back(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     world.watch([NIFTY.key])
     due = world.next_ns()
@@ -169,7 +169,7 @@ def test_the_world_does_not_step_over_what_is_due_nor_back(market):
     assert len(world.step(due)) == 1
 
 
-def test_a_position_is_squared_off_by_the_broker_although_nobody_watches(market):
+def test_a_position_is_squared_off_by_the_broker_although_nobody_watches(market: MarketDay) -> None:
     world = world_of(market, at(15, 0))
     key = near_the_money(market, at(15, 0))
     world.submit(buy(key, 130, market.quote(key, at(15, 0)).tick.ask_paise + 200), 1)
@@ -182,7 +182,7 @@ def test_a_position_is_squared_off_by_the_broker_although_nobody_watches(market)
     assert not any(isinstance(item, Quoted) for item in out)
 
 
-def test_what_is_held_over_expiry_becomes_cash_at_the_close():
+def test_what_is_held_over_expiry_becomes_cash_at_the_close() -> None:
     market = synthetic_day(EXPIRY, 5)
     start_ns = ist_ns(EXPIRY, 10 * 3600)
     chain = market.chain("NIFTY", EXPIRY, start_ns)
@@ -199,7 +199,7 @@ def test_what_is_held_over_expiry_becomes_cash_at_the_close():
     assert world.exchange.fills()[-1].price_paise == intrinsic
 
 
-def test_a_persons_doings_are_pushed_like_everything_else(market):
+def test_a_persons_doings_are_pushed_like_everything_else(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     key = near_the_money(market, at(10, 0))
     world.submit(buy(key, 65, market.quote(key, at(10, 0)).tick.ask_paise - 500), 1)
@@ -215,7 +215,7 @@ def test_a_persons_doings_are_pushed_like_everything_else(market):
     ]
 
 
-def test_the_same_day_twice_is_the_same_and_another_seed_has_other_latencies(market):
+def test_the_same_day_twice_is_the_same_and_another_seed_has_other_latencies(market: MarketDay) -> None:
     def story(seed: int) -> list[Delivery]:
         world = world_of(market, at(10, 0), seed)
         key = near_the_money(market, at(10, 0))
@@ -228,7 +228,7 @@ def test_the_same_day_twice_is_the_same_and_another_seed_has_other_latencies(mar
     assert story(1) != story(2)
 
 
-def test_what_one_watches_does_not_change_what_it_prints(market):
+def test_what_one_watches_does_not_change_what_it_prints(market: MarketDay) -> None:
     key = near_the_money(market, at(10, 0))
 
     def prints(others: list[int]) -> list[Delivery]:
@@ -239,7 +239,7 @@ def test_what_one_watches_does_not_change_what_it_prints(market):
     assert prints([]) == prints([contract.key for contract in market.contracts[:30]])
 
 
-def test_history_and_closes_come_from_the_market(market):
+def test_history_and_closes_come_from_the_market(market: MarketDay) -> None:
     world = world_of(market, at(10, 0))
     assert world.history(NIFTY.key, at(10, 0)) == market.history(NIFTY.key, at(10, 0))
     assert world.contracts is market.contracts

@@ -27,6 +27,8 @@ IndexOption = Annotated[Path | None, typer.Option("--index", help="A file of rec
 DayOption = Annotated[str | None, typer.Option("--day", help="The trading day, as 2026-02-03.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The seed of a made-up day.")]
 
+LIMITED_UP_TO = 5.0
+"""Above this pace a millisecond of this machine is too long in the market's time for its rate limits to be fair."""
 DEFAULT_CONFIG = Path("config/algo.yml")
 DEFAULT_DATA = Path("var")
 
@@ -107,6 +109,7 @@ def sim(
             port=port,
             state=state,
             hold=hold,
+            limited=pace <= LIMITED_UP_TO,
         ),
         typer.echo,
     )
@@ -204,9 +207,7 @@ def engine(
     """The engine process of ``run`` and ``dev``; not for calling by hand."""
     from algo_scalper.interfaces.cli.trading import EngineOptions, run_engine
 
-    run_engine(
-        EngineOptions(sim_url, account, broker, config, data_dir, socket_path, stepped, downtime_s, kill_at)
-    )
+    run_engine(EngineOptions(sim_url, account, broker, config, data_dir, socket_path, stepped, downtime_s, kill_at))
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -124,9 +124,7 @@ def run_why(options: WhyOptions) -> None:
         found = stores.reference.decisions_between(account, from_ns, from_ns + options.minutes * NS_PER_MINUTE)
     finally:
         stores.close()
-    shown = [
-        decision_view(one) for one in found if not options.index or one.index.upper() == options.index.upper()
-    ]
+    shown = [decision_view(one) for one in found if not options.index or one.index.upper() == options.index.upper()]
     if options.as_json:
         typer.echo(msgspec.json.encode(shown))
         return

@@ -105,9 +105,7 @@ def run_session(options: RunOptions) -> None:
     _say_gate(algo, settings)
     port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        runner.run(
-            _serve(options.sim_url, options.account, options.broker, options.config, options.data_dir, port)
-        )
+        runner.run(_serve(options.sim_url, options.account, options.broker, options.config, options.data_dir, port))
 
 
 def run_dev(options: DevOptions) -> None:
@@ -157,7 +155,7 @@ async def _answers(url: str, clock: Clock, simulator: asyncio.subprocess.Process
         while clock.now_ns() < until_ns and simulator.returncode is None:
             try:
                 async with session.get(f"{url}/sim/status") as answer:
-                    if answer.status == 200:  # noqa: PLR2004 - HTTP's word for yes
+                    if answer.status == 200:
                         return
             except aiohttp.ClientConnectionError:
                 await clock.sleep_until(clock.now_ns() + NS_PER_SECOND // 20)
@@ -191,7 +189,6 @@ async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Pa
         market="SIMULATED",
         money="PAPER",
     )
-    data_dir.mkdir(parents=True, exist_ok=True)
     engine = asyncio.create_task(child.run())
     engine.add_done_callback(lambda _: _say_end(data_dir, account, child.state))
     typer.echo(f"SIMULATED market, PAPER money. The page: http://127.0.0.1:{port}   (Ctrl-C ends it)")
@@ -226,7 +223,7 @@ def _say_end(data_dir: Path, account: str, state: str) -> None:
     """The day's report, when the engine has ended by itself."""
     from algo_scalper.interfaces.cli.study import report_of  # noqa: PLC0415
 
-    if state == "stopped":
+    if state == "stopped" and (data_dir / "trading.sqlite3").exists():
         for line in report_of(data_dir, account, None):
             typer.echo(line)
         typer.echo("The page stays up; Ctrl-C ends it.")
@@ -275,7 +272,7 @@ def _free_port() -> int:
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it exists."""
+    """Uvloop where it exists."""
     if sys.platform == "win32":
         return None
     import uvloop  # noqa: PLC0415 - not installed on Windows
@@ -285,5 +282,3 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _say(line: str) -> None:
     typer.echo(line)
-
-

@@ -149,7 +149,7 @@ class SteppedTime:
         if arrived[0] < ready.requests or arrived[1] < ready.feed or arrived[2] < ready.orders:
             return
         self._ready = None
-        for sequence in list(self._pending):
+        for sequence in sorted(self._pending):
             self._venue.take(self._pending.pop(sequence))
         instants = [at_ns for at_ns in (self._venue.next_ns(), ready.next_wake_ns) if at_ns is not None]
         if not instants:

@@ -36,6 +36,8 @@ class SimulatorOptions(msgspec.Struct, frozen=True):
     stepped: bool = False
     port: int = DEFAULT_PORT
     state: Path | None = None
+    hold: bool = False
+    """After a restart time goes on from where it ended, as if the market had waited."""
     cash_paise: int = 10_000_000
     """What a new account begins with."""
     limited: bool = True
@@ -59,7 +61,7 @@ def build_world(options: SimulatorOptions, real_ns: int) -> World:
         return World(market, exchange, options.seed)
     exchange = SimulatedExchange(market.contracts, market.day, state=saved.exchange)
     world = World(market, exchange, options.seed, start_ns=saved.now_ns or None)
-    _go_on(world, saved.resumed_ns(real_ns, 0.0 if options.stepped else options.pace))
+    _go_on(world, saved.resumed_ns(real_ns, 0.0 if options.stepped or options.hold else options.pace))
     return world
 
 
