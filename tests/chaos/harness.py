@@ -292,7 +292,8 @@ class Run:
         self._partial_before = False
         self._halted_until_ns = 0
         self._starting = False
-        self._commands_seen = 0
+        self.touched: set[int] = set()
+        """Contracts in which a person, or the broker by itself, has done something."""
 
     # --- the run ---
 
@@ -442,6 +443,8 @@ class Run:
             self.count["entries"] += 1
         elif decision.kind in (DecisionKind.EXIT, DecisionKind.HANDED_OVER, DecisionKind.REFUSAL):
             self.count[f"{decision.kind.value}:{decision.reason}"] += 1
+            if decision.kind is DecisionKind.HANDED_OVER and self.process is not None:
+                self.promises.handed_over(self.process.state.positions[decision.position_id])
         elif decision.kind is DecisionKind.STOP_MOVED:
             self.count["stop_moved"] += 1
 
@@ -771,6 +774,7 @@ class Run:
             return
         self.count[f"person:{act.value}"] += 1
         key = self.chance.choice(held).key
+        self.touched.add(key)
         self.note(f"PERSON: {act.value} {key}")
         later_ns = self.chance.randrange(100, 15_000) * NS_PER_MS
         if act is PersonAct.CANCEL_FLOOR:
@@ -857,6 +861,7 @@ class Run:
         self._run_for(30 * NS_PER_SECOND, until=self._over)
         for row in self.exchange.positions():
             if row.net_quantity > 0:
+                self.touched.add(row.key)
                 self._person_leaves(row.key)
         self._run_for(40 * NS_PER_SECOND, until=self._over)
         if self.process is None:
@@ -882,6 +887,7 @@ class Run:
         wake_ns = self._square_off_ns + self.chance.choice((-900, -4, 3, 10)) * NS_PER_SECOND
         self.now_ns = max(wake_ns, self.now_ns + NS_PER_SECOND) // BEAT_NS * BEAT_NS
         self._beat_ns = self._chain_ns = self.now_ns
+        self.touched.update(self.exchange.interest)
         if self.now_ns >= self._square_off_ns:
             for key in sorted(self.exchange.interest):
                 self.exchange.see(self.market.quote(key, self.now_ns))

@@ -293,6 +293,11 @@ class Promises:
             executed.append((Side.SELL, foreign))
         return charges_paise(executed)
 
+    def handed_over(self, position: Position) -> None:
+        """We give a position away only to a hand that has shown itself."""
+        if position.key not in self.run.touched:
+            raise Broken(f"{position.id} was handed over, and nobody had touched it")
+
     # --- the floor ---
 
     def _covered(self, state: State) -> None:
@@ -300,7 +305,8 @@ class Promises:
         now_ns = state.now_ns
         for position in state.open_by_key.values():
             resting = self._resting(position.key)
-            if position.state is PositionState.HANDED_OVER or not position.held or resting >= position.held:
+            held = max(position.held, self._held(position))
+            if position.state is PositionState.HANDED_OVER or resting >= held:
                 self._uncovered.pop(position.id, None)
                 self._uncovered_known.pop(position.id, None)
                 continue
@@ -310,7 +316,7 @@ class Promises:
                 continue
             since_ns = self._uncovered.setdefault(position.id, now_ns)
             if now_ns - since_ns > UNCOVERED_NS:
-                raise Broken(f"{position.id}: {position.held} held and {resting} resting for {UNCOVERED_NS // NS_PER_SECOND} s")
+                raise Broken(f"{position.id}: {held} held and {resting} resting for {UNCOVERED_NS // NS_PER_SECOND} s")
             if self._in_the_dark(state, position):
                 self._uncovered_known.pop(position.id, None)
                 continue
@@ -318,6 +324,15 @@ class Promises:
             self._uncovered_known[position.id] = (since_ns, seconds + 1)
             if now_ns - since_ns > UNCOVERED_KNOWN_NS and seconds >= 3:
                 raise Broken(f"{position.id}: {position.held} held, {resting} resting, all known and nothing done")
+
+    def _held(self, position: Position) -> int:
+        """What the exchange sold to this position and has not bought back, whether the engine knows it or not."""
+        held = 0
+        for order in self._orders_of.get(position.id, ()):
+            row = self.rows.get(order.id)
+            if row is not None:
+                held += row.filled_quantity if row.side is Side.BUY else -row.filled_quantity
+        return held
 
     def _resting(self, key: int) -> int:
         return sum(

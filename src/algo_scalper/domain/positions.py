@@ -105,6 +105,8 @@ class Position(msgspec.Struct):
     frozen: str = ""
     """Why no request is sent for this contract, until the book is read; empty when not frozen."""
     frozen_ns: int = 0
+    filled_ns: int = 0
+    """When we last learnt of a fill."""
     mismatch_reads: int = 0
     """Books read in a row in which the broker held less than we do."""
     exit_rejections: int = 0

@@ -17,16 +17,44 @@ from algo_scalper.risk.trailing import first_stop_paise
 def book_fill(state: State, order: Order, quantity: int, value_paise: int, out: list[Command]) -> None:
     """``quantity`` more contracts of an order traded, for ``value_paise`` in all."""
     position = state.positions[order.position_id]
+    position.filled_ns = state.now_ns
+    position.mismatch_reads = 0  # what the account was short of may have been this
     if order.side is Side.BUY:
         _bought(state, position, quantity, value_paise, out)
     else:
         position.sold_quantity += quantity
         position.proceeds_paise += value_paise
         position.state = next_position_state(position.state, PositionTrigger.SOLD)
+        if position.held < 0:
+            _take_back(state, position, out)
     if position.held < 0:
         raise Bug(f"{position.contract.name}: sold {-position.held} more than was held (order {order.id})")
     position.charges_paise = charges_of(state, position).total_paise
     state.touch_position(position)
+
+
+def _take_back(state: State, position: Position, out: list[Command]) -> None:
+    """Our order sold what was already booked as sold by another hand: theirs sold something we never held.
+
+    A person who sells beside our resting floor can do that before our cancel arrives: what they sold is theirs, and
+    the account may now be short of it.
+    """
+    ours = [order for order in state.orders.values() if order.position_id == position.id and order.side is Side.SELL]
+    foreign = position.sold_quantity - sum(order.filled_quantity for order in ours)
+    value = position.proceeds_paise - sum(order.filled_value_paise for order in ours)
+    back = min(-position.held, foreign)
+    if back <= 0:
+        return
+    position.sold_quantity -= back
+    position.proceeds_paise -= value * back // foreign
+    out.append(
+        Notify(
+            state.now_ns,
+            "alarm",
+            "sold_twice",
+            f"{position.contract.name}: {back} sold by another hand and by our order too; look at the account's position",
+        )
+    )
 
 
 def _bought(state: State, position: Position, quantity: int, value_paise: int, out: list[Command]) -> None:

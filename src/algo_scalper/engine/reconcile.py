@@ -102,7 +102,8 @@ def _compare_positions(state: State, event: BookRead, out: list[Command]) -> Non
 def _compare(state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]) -> None:
     if any(order.unknown_since_ns for order in state.orders_of(position)):
         return  # what we hold is itself an open question
-    net = row.net_quantity if row is not None else 0
+    if position.held and row is None:
+        return  # we traded it today, so the day's positions list it: this answer is a piece of one, and proves nothing
     foreign_sell = any(
         other.key == position.key
         and other.side is Side.SELL
@@ -110,14 +111,8 @@ def _compare(state: State, position: Position, row: BrokerPosition | None, event
         and not state.is_ours(other.correlation_id)
         for other in event.orders
     )
-    if position.held and net < position.held:
-        # Orders and positions are two readings: a fill may lie between them. Twice is not chance.
-        position.mismatch_reads += 1
-        if position.mismatch_reads >= READS_TO_PROVE_ABSENCE or position.state is PositionState.HANDED_OVER:
-            _taken(state, position, row, event, out)
-        elif not position.frozen:
-            position.frozen, position.frozen_ns = "broker_holds_less", state.now_ns
-        state.touch_position(position)
+    if row is not None and position.held > max(row.net_quantity, 0):
+        _holds_less(state, position, row, event, out)
         return
     position.mismatch_reads = 0
     if not position.frozen or event.began_ns < position.frozen_ns:
@@ -133,8 +128,68 @@ def _compare(state: State, position: Position, row: BrokerPosition | None, event
     state.touch_position(position)
 
 
-def _taken(state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]) -> None:
-    """The broker holds less than our fills say: another hand has sold. Book its real fill, watch the rest."""
+def _holds_less(state: State, position: Position, row: BrokerPosition, event: BookRead, out: list[Command]) -> None:
+    """Orders and positions are two readings, and a fill may lie between them: once is chance, twice is not.
+
+    A sale of another hand that stands in this very book is proof at once: while our order rests beside it, the account
+    can be sold short.
+    """
+    missing = position.held - max(row.net_quantity, 0)
+    sold, value = _sold_by_others(state, position, event)
+    if sold >= missing:
+        _taken(state, position, missing, sold, value, event, out)
+    elif position.filled_ns < event.began_ns:
+        position.mismatch_reads += 1
+        if position.mismatch_reads >= READS_TO_PROVE_ABSENCE:
+            sold, value = _sold_by_account(state, position, row)
+            _taken(state, position, missing, sold, value, event, out)
+        elif not position.frozen:
+            position.frozen, position.frozen_ns = "broker_holds_less", state.now_ns
+    state.touch_position(position)
+
+
+def _sold_by_others(state: State, position: Position, event: BookRead) -> tuple[int, int]:
+    """What other hands sold of ours by the rows of the book, and is not booked yet: quantity and value."""
+    sold = value = bought = 0
+    for row in event.orders:
+        if row.key != position.key or not row.filled_quantity or state.is_ours(row.correlation_id):
+            continue
+        if row.side is Side.SELL:
+            sold += row.filled_quantity
+            value += row.filled_value_paise
+        else:
+            bought += row.filled_quantity
+    booked, booked_value = _booked_for_others(state, position)
+    left = sold - booked
+    quantity = left - bought  # what they had bought themselves was theirs to sell
+    return (quantity, (value - booked_value) * quantity // left) if quantity > 0 else (0, 0)
+
+
+def _sold_by_account(state: State, position: Position, row: BrokerPosition) -> tuple[int, int]:
+    """The same by the account's position alone, where the book lacks the order behind it."""
+    ours = [order for order in state.orders.values() if order.key == position.key and order.side is Side.SELL]
+    booked, booked_value = _booked_for_others(state, position)
+    quantity = row.sold_quantity - sum(order.filled_quantity for order in ours) - booked
+    return max(quantity, 0), row.sold_value_paise - sum(order.filled_value_paise for order in ours) - booked_value
+
+
+def _booked_for_others(state: State, position: Position) -> tuple[int, int]:
+    """Sales of other hands in this contract that positions of ours have booked: quantity and value."""
+    ours = [order for order in state.orders.values() if order.key == position.key and order.side is Side.SELL]
+    positions = [other for other in state.positions.values() if other.key == position.key]
+    return (
+        sum(other.sold_quantity for other in positions) - sum(order.filled_quantity for order in ours),
+        sum(other.proceeds_paise for other in positions) - sum(order.filled_value_paise for order in ours),
+    )
+
+
+def _taken(
+    state: State, position: Position, missing: int, sold: int, value_paise: int, event: BookRead, out: list[Command]
+) -> None:
+    """The broker holds less than our fills say: another hand has sold. Book its real fill, watch the rest.
+
+    ``sold`` contracts for ``value_paise`` in all went through other hands; ``missing`` of them were ours.
+    """
     squared = any(
         other.key == position.key and other.side is Side.SELL and other.correlation_id in SQUARE_OFF_IDS
         for other in event.orders
@@ -142,20 +197,11 @@ def _taken(state: State, position: Position, row: BrokerPosition | None, event: 
     why = "broker_square_off" if squared else "operator_took_over"
     reason = ExitReason.BROKER_SQUARE_OFF if squared else ExitReason.OPERATOR_TOOK_OVER
     hand_over(state, position, why, reason, out)
-    if row is None:
-        return  # nothing is known of the sale; a later book will tell
-    ours = [order for order in state.orders.values() if order.key == position.key and order.side is Side.SELL]
-    sold_by_us = sum(order.filled_quantity for order in ours)
-    value_by_us = sum(order.filled_value_paise for order in ours)
-    booked = sum(p.sold_quantity for p in state.positions.values() if p.key == position.key) - sold_by_us
-    booked_value = sum(p.proceeds_paise for p in state.positions.values() if p.key == position.key) - value_by_us
-    foreign = row.sold_quantity - sold_by_us - booked
-    quantity = min(foreign, position.held)
+    quantity = min(sold, missing)
     if quantity <= 0:
-        return
-    value = (row.sold_value_paise - value_by_us - booked_value) * quantity // foreign
+        return  # nothing is known of the sale; a later book will tell
     position.sold_quantity += quantity
-    position.proceeds_paise += value
+    position.proceeds_paise += value_paise * quantity // sold
     position.state = next_position_state(position.state, PositionTrigger.SOLD)
     if not position.held and not squared:
         position.exit_reason = ExitReason.CLOSED_AT_BROKER_BY_PERSON

@@ -40,7 +40,7 @@ def trade_lines(trades: Iterable[TradeView]) -> list[str]:
         charges = ", ".join(
             f"{name} {rupees_text(paise)}" for name, paise in trade.charges.items() if paise and name != "total"
         )
-        lines.append(f"                   charges {rupees_text(trade.charges['total'])}: {charges}")
+        lines.append(f"                   charges {rupees_text(trade.gross_paise - trade.net_paise)}: {charges}")
     return lines or ["No trades."]
 
 

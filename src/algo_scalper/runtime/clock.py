@@ -35,6 +35,10 @@ class SystemClock:
         await asyncio.sleep(max(left, 0) / NS_PER_SECOND)
 
 
+LEASH_NS = 2 * NS_PER_SECOND
+LEASH_HOLDS_NS = 2 * NS_PER_SECOND
+
+
 class PacedClock:
     """Virtual time that runs ``rate`` times as fast as the system's, from an instant the simulator names."""
 
@@ -44,13 +48,27 @@ class PacedClock:
         self._anchor_ns = system.now_ns()
         self._start_ns = start_ns
         self._last_ns = start_ns
+        self._heard_ns = start_ns
+        self._heard_at_ns = 0
         self.rate = rate
 
     def now_ns(self) -> int:
         """Virtual UTC nanoseconds; never less than before."""
-        now = self._start_ns + round((self._system.now_ns() - self._anchor_ns) * self.rate)
+        real_ns = self._system.now_ns()
+        now = self._start_ns + round((real_ns - self._anchor_ns) * self.rate)
+        if real_ns - self._heard_at_ns < LEASH_HOLDS_NS:
+            now = min(now, self._heard_ns + LEASH_NS)
         self._last_ns = max(self._last_ns, now)
         return self._last_ns
+
+    def heard(self, market_ns: int) -> None:
+        """The market was at ``market_ns``: while it is heard, time does not run ahead of it.
+
+        At sixty times the pace a sixth of a second in which this machine does something else would look like ten
+        seconds without a price. A market that is silent in real time is silent: then time goes on alone.
+        """
+        self._heard_ns = max(self._heard_ns, market_ns)
+        self._heard_at_ns = self._system.now_ns()
 
     def correct(self, now_ns: int) -> None:
         """The simulator says it is ``now_ns``; time never goes back, it waits."""

@@ -436,8 +436,11 @@ class EngineProcess:
         at_ns = self._clock.now_ns()
         if self._paper is not None:
             self._show_paper(message, at_ns, self._paper)
-        for tick in self._decoder.decode(message, at_ns):
+        ticks = self._decoder.decode(message, at_ns)
+        for tick in ticks:
             self.session.take(tick)
+        if ticks and isinstance(self._clock, PacedClock):
+            self._clock.heard(max(tick.exchange_s for tick in ticks) * NS_PER_SECOND)
 
     def _show_paper(self, message: Buffer, at_ns: int, paper: PaperBroker) -> None:
         """The paper exchange matches against the same packets, before the engine sees them."""

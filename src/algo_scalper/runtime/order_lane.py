@@ -166,7 +166,7 @@ class OrderLane:
         self._unwritten = None
         parts = [part for part in (unwritten, changes) if part is not None]
         return Changes(
-            intents=(*(unwritten.intents if unwritten else ()), *batch),
+            intents=tuple(batch),
             orders=tuple({order.id: order for part in parts for order in part.orders}.values()),
             positions=tuple({position.id: position for part in parts for position in part.positions}.values()),
             ledger=next((part.ledger for part in reversed(parts) if part.ledger is not None), None),

@@ -347,8 +347,8 @@ class Publisher:
                 word = msgspec.msgpack.decode(await _read_frame(reader, MAX_WORD_BYTES), type=Word)
                 # On its own turn of the loop: a fault in the engine must not look like a fault of this reader.
                 asyncio.get_running_loop().call_soon(self._on_word, word)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the reader went away; it comes back by itself
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the reader went away, and comes back by itself; or the process ends
         except (DataError, msgspec.MsgspecError) as fault:
             _log.warning("a reader of %s was disconnected: it sent what is no operator word: %s", self._path, fault)
         finally:

@@ -31,6 +31,7 @@ from algo_scalper.domain.events import (
     SessionStarted,
 )
 from algo_scalper.domain.market import OptionChain
+from algo_scalper.domain.ports import Store
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from algo_scalper.runtime.order_lane import LaneQueue, outcome_event
 from algo_scalper.runtime.session import Journal, NoJournal, Session
@@ -80,15 +81,23 @@ class VirtualRun:
         journal: Journal | None = None,
         on_command: Callable[[Command], None] | None = None,
         flush: Callable[..., None] | None = None,
+        store: Store | None = None,
+        first_token: int = 0,
     ) -> None:
-        """``on_command`` sees every decision and notice, in order; ``flush`` writes the journal once a minute."""
+        """``on_command`` sees every decision and notice, in order; ``flush`` writes the journal once a minute.
+
+        With a ``store`` every change is committed as a live session's is. A second run on the same world (a restart)
+        needs another ``first_token``: answers to the first one's requests are nobody's.
+        """
         self.world = world
         self.fault: Exception | None = None
         self.session = Session(journal or NoJournal(), self, self._on_fault)
         self._on_command = on_command or _say_nothing
         self._queue = LaneQueue()
         self._asked: dict[int, OrderCommand] = {}
-        self._token = 0
+        self._token = first_token
+        self._first_token = first_token
+        self._store = store
         self._interest = Interest()
         self._polls: dict[str, PollChain] = {}
         self._chain_due_ns = 0
@@ -157,9 +166,12 @@ class VirtualRun:
     def _answered(self, answer: Answer) -> None:
         result = answer.result
         if isinstance(result, (BookRead, OptionChain)):
-            self.take(result)
+            if answer.token > self._first_token:
+                self.take(result)
             return
-        command = self._asked.pop(answer.token)
+        command = self._asked.pop(answer.token, None)
+        if command is None:
+            return
         self._queue.answered(command.key)
         self.take(outcome_event(command, result, answer.at_ns))
         self.done()
@@ -200,7 +212,9 @@ class VirtualRun:
         self._on_command(command)
 
     def done(self) -> None:
-        """Release what may leave; nothing is written."""
-        self.session.engine.state.take_changes()
+        """Write what changed, then release what may leave."""
+        changes = self.session.engine.state.take_changes()
+        if self._store is not None and changes is not None:
+            self._store.commit(changes)
         for command in self._queue.ready():
             self._submit(command)

@@ -105,7 +105,6 @@ class ExchangeState(msgspec.Struct):
     holdings: list[Holding] = []
     fills: list[Fill] = []
     squared_off: bool = False
-    settled: bool = False
 
 
 class ExchangeChanges(msgspec.Struct, frozen=True):

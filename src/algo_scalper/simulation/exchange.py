@@ -18,7 +18,7 @@ from algo_scalper.domain.calendar import DaySchedule, contract_end_ns, day_sched
 from algo_scalper.domain.charges import exercise_charges, order_charges
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder
 from algo_scalper.domain.errors import Bug, DataError
-from algo_scalper.domain.instruments import Contract, Exchange, OptionType
+from algo_scalper.domain.instruments import Contract, Exchange, OptionType, key_text
 from algo_scalper.domain.market import Levels, Quote
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.ports import Accepted, Rejected
@@ -74,6 +74,9 @@ class SimulatedExchange:
         kept = state if state is not None else ExchangeState(day, cash_paise, cash_paise)
         if kept.day != day:
             raise DataError(f"the account's book is of {kept.day}, not of {day}: begin the day with next_day()")
+        gone = [key_text(held.key) for held in kept.holdings if held.net_quantity and held.key not in self._contracts]
+        if gone:
+            raise DataError(f"the account holds {', '.join(gone)}, which is not listed on {day}: settle it by hand")
         self.day = day
         self.cash_paise = kept.cash_paise
         self._start_of_day_paise = kept.start_of_day_paise
@@ -81,7 +84,7 @@ class SimulatedExchange:
         self._orders = {order.broker_id: order for order in kept.orders}
         self._holdings = {held.key: held for held in kept.holdings}
         self._fills = list(kept.fills)
-        self._squared_off, self._settled = kept.squared_off, kept.settled
+        self._squared_off = kept.squared_off
         self._schedules: dict[Exchange, DaySchedule | None] = {e: day_schedule(day, e) for e in Exchange}
         self._working: dict[int, list[ExchangeOrder]] = {}
         for order in kept.orders:
@@ -232,10 +235,7 @@ class SimulatedExchange:
         return max((s.options[-1].end_ns for s in self._schedules.values() if s is not None), default=0)
 
     def settle(self, closes_paise: dict[str, int], at_ns: int) -> None:
-        """Expiring contracts become cash at their intrinsic value; once a day. Closes are by underlying."""
-        if self._settled:
-            return
-        self._settled = True
+        """Expiring contracts that are still held become cash at their intrinsic value. Closes are by underlying."""
         for held in list(self._holdings.values()):
             contract = self._contracts[held.key]
             if not held.net_quantity or contract.expiry != self.day:
@@ -331,7 +331,6 @@ class SimulatedExchange:
             list(self._holdings.values()),
             list(self._fills),
             self._squared_off,
-            self._settled,
         )
 
     def take_rows(self) -> tuple[BrokerOrder, ...]:

@@ -21,7 +21,7 @@ from algo_scalper.domain.calendar import (
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import INDIA_VIX_KEY, INDICES, Contract, Exchange, Index
 from algo_scalper.domain.market import Candle, ChainRow, OptionChain, Quote, Tick
-from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_ns, ist_second
+from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_second
 from algo_scalper.simulation.chains import OptionLine, Series
 from algo_scalper.simulation.listing import listed
 from algo_scalper.simulation.mix import mix_all, mix_text, normal, normals, unit
@@ -325,7 +325,7 @@ def synthetic_day(day: date, seed: int) -> MarketDay:
     character = draw_day(own)
     truth = to_paise([character.gap + value for value in seeded_logs(axis, character, own)], close, index.tick_paise)
     prints = _session_prints(schedule, axis)
-    level = vol_level(0.5 * yesterday.scale + 0.5 * exp(0.25 * normal(mix_all(own, 0x5E))))
+    level = vol_level(0.45 * yesterday.scale + 0.45 * exp(0.25 * normal(mix_all(own, 0x5E))))
     return _assemble(day, schedule, axis, index, truth, prints, None, previous, close, level, seed, character.regime)
 
 
@@ -391,8 +391,3 @@ def _assemble(
             candles = _quoted(minute_bars(axis, prices, alive), schedule)
         paths[name] = IndexPath(index, prices, alive, candles, before, close)
     return MarketDay(day, schedule, axis, paths, level, seed, regime, hold.match if hold is not None else None)
-
-
-def day_start_ns(day: date) -> int:
-    """09:00 IST of a day: a quiet quarter of an hour before the open."""
-    return ist_ns(day, 9 * 3600)

@@ -55,7 +55,7 @@ def between(points: Points, x: float) -> float:
 
 def vol_level(previous_scale: float) -> float:
     """NIFTY's 30-day at-the-money volatility for a market as volatile as ``previous_scale`` times the usual."""
-    return min(max(0.12 * (0.5 + 0.5 * previous_scale), 0.09), 0.45)
+    return min(max(0.12 * (0.45 + 0.65 * previous_scale), 0.09), 0.45)
 
 
 def atm_vol(level: float, days: int, minute_of_day: int, move: float) -> float:

@@ -273,6 +273,14 @@ def test_refusals_repeated_minute_after_minute_are_one_line_with_a_count() -> No
         ("NIFTY", "refusal", 1, fake.at(10, 6), fake.at(10, 6)),
     ]
     assert next(iter(publisher.day.decisions.values())).decision.numbers["spread_paise"] == 103
+    assert publisher.n == 9
+
+
+def test_a_line_said_again_is_the_newest() -> None:
+    publisher = Publisher(fake.HandClock(), nobody)
+    for index in ("NIFTY", "SENSEX", "NIFTY"):
+        publisher.publish("decision", fake.decision(index=index))
+    assert [line.decision.index for line in publisher.day.snapshot().decisions] == ["SENSEX", "NIFTY"]
 
 
 def test_entries_are_never_counted_together() -> None:

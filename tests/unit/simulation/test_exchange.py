@@ -8,12 +8,14 @@ import pytest
 from algo_scalper.domain.account import Funds
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import Exchange
+from algo_scalper.domain.market import Quote, Tick
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.ports import Accepted, Rejected
 from algo_scalper.simulation.exchange import (
     FOREIGN_ID,
     SQUARE_OFF_ID,
     ExchangeState,
+    Holding,
     next_day,
     price_band,
     stop_gap,
@@ -140,6 +142,25 @@ def test_the_better_price_is_served_first(bench: Bench) -> None:
     bench.quote(((9_850, 65),), ((9_890, 65),), ltp=9_890)
     assert bench.filled(higher) == (65, 65 * 9_910)
     assert bench.filled(lower) == (0, 0)
+
+
+def test_a_repeated_quote_brings_nothing_back() -> None:
+    bench = Bench(20 * LAKH)
+    quote = Quote(Tick(bench.now_ns, KEY, 0, 10_000, 9_950, 10_000, 65, 65), ((9_950, 65),), ((10_000, 65),))
+    bench.exchange.see(quote)
+    bench.place(BUY, 65, 10_000)
+    order = bench.place(BUY, 65, 10_000)
+    bench.exchange.see(quote)
+    assert bench.filled(order) == (0, 0)
+
+
+def test_among_our_own_orders_a_changed_one_goes_to_the_end(bench: Bench) -> None:
+    first, second = bench.place(BUY, 65, 9_900), bench.place(BUY, 65, 9_900)
+    for price in (9_905, 9_900):
+        assert isinstance(bench.modify(first, 65, price), Accepted)
+    bench.quote(((9_850, 65),), ((9_890, 65),), ltp=9_890)
+    assert bench.filled(second) == (65, 65 * 9_900)
+    assert bench.filled(first) == (0, 0)
 
 
 def test_a_changed_price_loses_its_place_in_the_queue(bench: Bench) -> None:
@@ -513,6 +534,12 @@ def test_the_next_day_begins_with_cash_and_overnight_positions() -> None:
     assert [(held.net_quantity, held.bought_value_paise) for held in state.holdings] == [(65, 650_000)]
     assert state.orders == []
     assert state.fills == []
+
+
+def test_a_position_in_a_contract_that_is_not_listed_any_more_is_said() -> None:
+    state = ExchangeState(DAY, LAKH, LAKH, holdings=[Holding(KEY + 7, 65, 0, 65, 650_000)])
+    with pytest.raises(DataError, match="NSE_FNO:42507, which is not listed"):
+        Bench(state=state)
 
 
 def test_interest_is_what_works_and_what_is_held(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from algo_scalper.domain.market import Quote, Tick
 from algo_scalper.simulation.faults import (
     HOSTILE,
     FaultRates,
@@ -18,6 +19,7 @@ from algo_scalper.simulation.faults import (
     person_act,
     push_fault,
     request_fault,
+    thinned,
 )
 
 CERTAIN = FaultRates(lost_after=1.0, push_duplicated=1.0, stall=1.0, sell_part=1.0)
@@ -57,3 +59,11 @@ def test_each_draw_uses_one_number_of_chance_whatever_the_rates() -> None:
         draw(one, HOSTILE)
         draw(other, FaultRates())
     assert one.random() == other.random()
+
+
+def test_a_thin_book_keeps_its_prices_and_one_lot_a_level() -> None:
+    quote = Quote(Tick(1, 2, 3, 100, 95, 105, 650, 260), ((95, 195), (90, 455)), ((105, 260),))
+    thin = thinned(quote, 65)
+    assert thin.bids == ((95, 65), (90, 65))
+    assert thin.asks == ((105, 65),)
+    assert (thin.tick.bid_total, thin.tick.ask_total, thin.tick.ltp_paise) == (130, 65, 100)

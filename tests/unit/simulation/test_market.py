@@ -17,8 +17,10 @@ from algo_scalper.domain.instruments import INDIA_VIX_KEY, NIFTY, SENSEX, Contra
 from algo_scalper.domain.market import Candle
 from algo_scalper.domain.pricing import implied_vol, parity_forward
 from algo_scalper.domain.units import NS_PER_SECOND, ist_ns
+from algo_scalper.runtime.recordings import read_recording
 from algo_scalper.simulation.chains import OptionLine
 from algo_scalper.simulation.market import MarketDay, recorded_day, synthetic_day
+from tests.shared_data import shared
 
 FRIDAY = date(2026, 6, 5)  # NIFTY expires on Tuesday: 4 days
 EXPIRY = date(2026, 6, 9)
@@ -181,6 +183,31 @@ def test_an_expiry_days_straddle_melts_as_measured(hour: int, minute: int, measu
     assert measured / 1.6 < median(seen) < measured * 1.6
 
 
+def test_straddles_of_recorded_days_cost_what_they_cost_in_reality() -> None:
+    """Real at-the-money calls and puts of the nearest weekly, minute closes; the simulation knows only the index."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pq.read_table(shared("data/parquet/dhan_nifty_atm_1m_2026.parquet")).to_pydict()
+    columns = (table[name] for name in ("ts", "ce_strike", "pe_strike", "ce_close", "pe_close"))
+    real = {
+        ts: (round(strike * 100), ce + pe)
+        for ts, strike, other, ce, pe in zip(*columns, strict=True)
+        if strike == other
+    }
+    recording = read_recording(shared("data/parquet/nifty_1m_2026.parquet"))
+    ratios = []
+    for day in sorted(recording.days)[::3]:
+        market = recorded_day("NIFTY", recording.day(day), recording.before(day), day, 1)
+        rows = strikes(market, market.expiries("NIFTY")[0])
+        for minute in (5, 60, 165, 300):
+            strike, paid = real.get(market.axis.open_ns // NS_PER_SECOND + 60 * minute, (0, 0.0))
+            if (strike, OptionType.CE) in rows:
+                lines = [market.line(rows[strike, kind].key) for kind in OptionType]
+                ratios.append(sum(line.quote(60 * minute + 59).tick.bid_paise for line in lines) / 100 / paid)
+    assert len(ratios) > 45
+    assert median(ratios) == pytest.approx(1.0, abs=0.12)
+    assert fmean(0.7 < ratio < 1.4 for ratio in ratios) > 0.75
+
+
 def test_volume_grows_and_trades_most_near_the_money(market: MarketDay) -> None:
     rows = strikes(market, EXPIRY)
     strike = round(market.truth_paise("NIFTY", at(market, 12, 0)) / 10_000) * 10_000
@@ -242,6 +269,28 @@ def test_before_the_open_and_after_the_close_there_is_no_book(market: MarketDay)
     assert late.bids == late.asks == ()
     assert late.tick.ltp_paise == market.line(contract.key).quote(22_499).tick.ltp_paise
     assert not market.line(contract.key).prints(22_500)
+
+
+def test_nothing_prints_in_the_pause_of_a_split_session() -> None:
+    market = synthetic_day(date(2024, 3, 2), 1)
+    key = market.contracts[40].key
+    for hour, minute, open_ in ((9, 59, True), (10, 0, False), (11, 29, False), (11, 30, True), (12, 29, True)):
+        second = market.axis.second_of(at(market, hour, minute))
+        assert market.line(key).prints(second) is open_
+        assert market.line(NIFTY.key).prints(second) is open_
+        assert bool(market.line(key).quote(second).asks) is open_
+    assert len(market.history(NIFTY.key, at(market, 13, 0))) == 375 + 45 + 60
+
+
+@pytest.mark.parametrize(
+    "day", [date(2018, 11, 7), date(2021, 4, 1), date(2024, 1, 20), date(2026, 11, 8), date(2027, 3, 4)]
+)
+def test_any_session_of_any_year_can_be_made(day: date) -> None:
+    market = synthetic_day(day, 1)
+    middle = market.axis.open_ns + market.axis.seconds // 2 * NS_PER_SECOND
+    for name in ("NIFTY", "BANKNIFTY", "FINNIFTY", "SENSEX"):
+        chain = market.chain(name, market.expiries(name)[0], middle)
+        assert sum(row.bid_paise > 0 for row in chain.rows) > 50
 
 
 def test_after_the_auctions_print_an_expiring_contract_is_worth_its_intrinsic_value() -> None:

@@ -35,6 +35,16 @@ def test_a_bridge_hits_open_high_low_and_close_and_stays_inside(prices: tuple[in
     assert {one, other} <= set(range(low, high + 1))
 
 
+def test_rising_bars_mostly_visit_the_low_first_and_falling_ones_the_high() -> None:
+    def low_first(last: int) -> float:
+        bar = Candle(0, 10_000, 10_300, 9_700, last)
+        walks = [bridge(bar, 5, seed) for seed in range(300)]
+        return fmean(walk.index(9_700) < walk.index(10_300) for walk in walks)
+
+    assert low_first(10_200) == pytest.approx(0.75, abs=0.08)
+    assert low_first(9_800) == pytest.approx(0.25, abs=0.08)
+
+
 def recorded(path: str, day: date, seed: int = 3) -> tuple[MarketDay, tuple[Candle, ...]]:
     recording = read_recording(shared(f"data/parquet/{path}.parquet"))
     bars = recording.day(day)

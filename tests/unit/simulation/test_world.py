@@ -215,6 +215,19 @@ def test_a_persons_doings_are_pushed_like_everything_else(market: MarketDay) -> 
     ]
 
 
+def test_pushes_of_one_socket_never_overtake_one_another(market: MarketDay) -> None:
+    world = world_of(market, at(10, 0))
+    key = near_the_money(market, at(10, 0))
+    for step in range(40):
+        world.step(at(10, 0) + step * 137_000)
+        world.foreign_place(key, Side.BUY, 65, market.quote(key, world.now_ns).tick.bid_paise - 500 + 5 * step)
+    pushes = [item for item in run(world, at(10, 0, 1)) if isinstance(item, Push)]
+    ids = [push.row.broker_id for push in pushes]
+    assert len(set(ids)) == 40
+    assert ids == sorted(ids)
+    assert [push.at_ns for push in pushes] == sorted(push.at_ns for push in pushes)
+
+
 def test_the_same_day_twice_is_the_same_and_another_seed_has_other_latencies(market: MarketDay) -> None:
     def story(seed: int) -> list[Delivery]:
         world = world_of(market, at(10, 0), seed)

@@ -100,16 +100,21 @@ class Visitor:
 
     async def feed(self, token: str = WORD, path: str = "/feed") -> aiohttp.ClientWebSocketResponse:
         query = {"version": "2", "token": token, "clientId": WORD, "authType": "2"}
-        return await self._session.ws_connect(self.root + path, params=query, max_msg_size=0)
+        return await self.connect(path, query)
 
     async def orders(self, token: str = WORD) -> aiohttp.ClientWebSocketResponse:
-        socket = await self._session.ws_connect(self.root + "/order-updates")
+        socket = await self.connect("/order-updates")
         login = {"LoginReq": {"MsgCode": 42, "ClientId": WORD, "Token": token}, "UserType": "SELF"}
         await socket.send_str(json.dumps(login))
         return socket
 
     async def clock(self) -> aiohttp.ClientWebSocketResponse:
-        return await self._session.ws_connect(self.root + "/sim/clock")
+        return await self.connect("/sim/clock")
+
+    async def connect(self, path: str, query: dict[str, str] | None = None) -> aiohttp.ClientWebSocketResponse:
+        """A WebSocket on which a message that never comes is a failure, not a hanging test."""
+        patience = aiohttp.ClientWSTimeout(ws_receive=20)
+        return await self._session.ws_connect(self.root + path, params=query, max_msg_size=0, timeout=patience)
 
 
 @asynccontextmanager

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import NIFTY
+from algo_scalper.domain.orders import BrokerOrder, BrokerStatus, OrderKind, Side
 from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.interfaces.simulator.main import SimulatorOptions, build_world, run
 from algo_scalper.interfaces.simulator.outbox import MOST_WAITING, End, Outbox
 from algo_scalper.interfaces.simulator.server import SimulatorServer
 from algo_scalper.interfaces.simulator.state import StateFile
+from algo_scalper.simulation.exchange import Fill
 from tests.unit.simulator.stage import (
     DAY,
     HandClock,
@@ -135,7 +139,7 @@ async def test_a_frozen_simulator_answers_nobody_until_it_thaws() -> None:
         await visitor.ask("POST", "/sim/faults", {"freeze_s": 5})
         asking = asyncio.create_task(visitor.ask("GET", "/v2/fundlimit"))
         joining = asyncio.create_task(visitor.orders())
-        await until(visitor, lambda status: status["faults"]["frozen_until_ns"] > 0)
+        await until(visitor, lambda status: status["held"] == 2)
         assert not asking.done()
         assert not joining.done()
         clock.move(6 * NS_PER_SECOND)
@@ -188,6 +192,7 @@ async def test_a_person_cancels_the_floor_and_sells_a_part() -> None:
         rows = {row["correlationId"]: row for row in await visitor.json("GET", "/v2/orders")}
         assert rows["floor"]["orderStatus"] == "CANCELLED"
         assert (rows["NA"]["orderStatus"], rows["NA"]["quantity"]) == ("TRADED", CALL.lot)
+        assert (await visitor.ask("GET", "/v2/orders/external/NA"))[0] == 404, "NA is nobody's id"
         positions = await visitor.json("GET", "/v2/positions")
         assert positions[0]["netQty"] == CALL.lot
         seen = [json.loads(frame)["Data"] for frame in engine.order_frames]
@@ -220,7 +225,7 @@ async def test_a_bad_login_loses_the_connection_without_a_close_frame(login: str
 
 
 async def blank(visitor: Visitor, login: str) -> aiohttp.ClientWebSocketResponse:
-    socket = await visitor._session.ws_connect(visitor.root + "/order-updates")
+    socket = await visitor.connect("/order-updates")
     await socket.send_str(login)
     return socket
 
@@ -254,6 +259,34 @@ async def test_a_restarted_simulator_has_its_orders_positions_and_the_time_that_
         gone = await engine.until(engine.request("DELETE", f"/v2/orders/{floor['orderId']}"))
         assert gone[0] == 200
         await engine.leave()
+
+
+async def test_the_file_keeps_the_time_although_nothing_is_traded(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    async with serving(stepped=True, state=path) as (_, visitor):
+        engine = await stepped_with_login(visitor)
+        await engine.subscribe(17, NIFTY.key)
+        for _ in range(4):
+            await engine.step()
+        saved = StateFile(path).load(DAY)
+        assert saved is not None
+        assert saved.now_ns == engine.at_ns
+        await engine.leave()
+
+
+async def test_each_fill_is_pushed_with_its_own_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = world_of()
+    desk = Desk(world)
+    row = BrokerOrder("c", "22", CALL.key, Side.BUY, OrderKind.LIMIT, BrokerStatus.PART_TRADED, 130, 65, 65 * 9_900, 0)
+    fills = (
+        Fill(1, "22", "c", CALL.key, Side.BUY, 65, 9_900, 1),
+        Fill(2, "23", "d", CALL.key, Side.BUY, 65, 5_000, 2),
+        Fill(3, "22", "c", CALL.key, Side.BUY, 65, 10_000, 3),
+    )
+    monkeypatch.setattr(world.exchange, "fills", lambda: fills)
+    assert desk.last_fill_paise(row) == 9_900, "the second fill has happened, but this push is of the first"
+    assert desk.last_fill_paise(msgspec.structs.replace(row, filled_quantity=130)) == 10_000
+    assert desk.last_fill_paise(msgspec.structs.replace(row, filled_quantity=0)) == 0
 
 
 async def test_the_market_does_not_wait_for_a_simulator_that_is_down(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def version() -> None:
 
 @app.command()
 def dev(
-    pace: Annotated[float, typer.Option(help="Virtual seconds per real second, 1 to 60.")] = 60.0,
+    pace: Annotated[float, typer.Option(help="Virtual seconds per real second, 1 to 60.")] = 40.0,
     seed: SeedOption = 1,
     day: DayOption = None,
     index: IndexOption = None,

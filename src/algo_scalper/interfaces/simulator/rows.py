@@ -241,7 +241,7 @@ def order_alert(
         "multiplier": 1,
         "correlationId": row.correlation_id,
     }
-    kept = {key: value for key, value in data.items() if True}
+    kept = {key: value for key, value in data.items() if value not in (0, "")}
     return msgspec.json.encode({"Data": kept, "Type": "order_alert"})
 
 

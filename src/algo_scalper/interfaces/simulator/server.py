@@ -364,6 +364,7 @@ class SimulatorServer:
                     "positions": {str(held.key): held.net_quantity for held in book.positions},
                     "available_paise": book.funds.available_paise,
                     "faults": venue.faults,
+                    "held": venue.held,
                     "rate_limited": venue.limits.refused,
                     "counters": venue.counters,
                     "served": venue.served,

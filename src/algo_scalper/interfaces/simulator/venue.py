@@ -251,6 +251,11 @@ class Venue:
         if not exchange.written.done():
             exchange.written.set_result(written)
 
+    @property
+    def held(self) -> int:
+        """Requests and connections that wait out a freeze."""
+        return len(self._held) + len(self._waiting)
+
     async def thawed(self) -> None:
         """Return at once, or when a freeze is over: for connections, which are not accepted before."""
         while self.faults.frozen(self.world.now_ns):
@@ -390,7 +395,6 @@ class Venue:
 
     def detached(self) -> None:
         """The stepped engine is gone and its connections with it; the account keeps its books."""
-        self.engine += 1
         self._drop_feeds()
         self._drop_order_sockets()
 

@@ -323,7 +323,7 @@ const tradeHead = () => el("div", { class: "trade-head", "aria-hidden": "true" }
     .map(([text, tones]) => el("span", { class: tones, text })));
 
 function tradeRow(t, open) {
-  const charges = Object.values(t.charges).reduce((sum, paise) => sum + paise, 0);
+  const charges = t.gross_paise - t.net_paise;
   const node = el("details", { class: "trade", open },
     el("summary", {},
       el("span", { class: "quiet", text: clock(t.opened_ns) }), el("span", { text: `${t.contract} ${side(t.direction)}` }),

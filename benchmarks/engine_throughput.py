@@ -1,0 +1,394 @@
+"""Ticks per second of the whole engine in backtest mode, beside NautilusTrader on the same ticks.
+
+The mix: NIFTY's index and 40 of its contracts print every second (India VIX every other) for an hour, one position is
+open with its floor resting at the exchange. Everything a backtest does is on: the world's heap, the simulated exchange
+(it sees every quote of the held contract), session, engine, index candles and their indicators, the second's timers,
+an option chain every five seconds, book reads, and the journal (encoded, compressed, written). Two things are left
+out because they are not the engine: making the market and decoding packets. Both have their own line.
+
+The ticks are those of a synthetic day, made beforehand; the day up to the hour is run for real, so that the position
+is one the engine opened itself. Rules are the shipped ones with a stop and trail so far away that it stays open.
+
+NautilusTrader gets the same ticks as ``QuoteTick`` objects for 41 instruments: a strategy in Python that counts them,
+keeps the last of each, grows the one-minute candle of the index, and for the one position it has opened computes
+peak, profit, trailing stop and exit on each of its quotes. That is less than what our engine does (no chain, no
+journal, no indicators, no floor modified at the exchange, no five-level book). It is installed into a folder of its
+own, in a virtual environment that `uv` or `venv` makes with a Python >= 3.12; where that cannot be had, its lines say
+so. Set NAUTILUS_PYTHON to use one that is there already, or NAUTILUS_VERSION to choose (default: the newest, release
+candidates included).
+
+The floor is a loop over the same ticks that keeps the last of each and computes the trailing stop: Python itself.
+
+Rounds are interleaved and the median is given, in ticks per second of CPU time (all threads of the process), which a
+busy machine disturbs less than wall time; on an idle machine both are the same here, where nothing waits.
+
+    python -m benchmarks.engine_throughput [--rounds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from algo_scalper.adapters.dhan.packets import FeedDecoder, encode_full, encode_quote
+from algo_scalper.adapters.journal import FORMAT, JournalHeader, JournalWriter
+from algo_scalper.domain.calendar import expiries
+from algo_scalper.domain.commands import Subscribe
+from algo_scalper.domain.instruments import INDIA_VIX_KEY, NIFTY
+from algo_scalper.domain.market import Candle, OptionChain, Quote, Tick
+from algo_scalper.domain.orders import OrderKind, Side
+from algo_scalper.domain.rules import ExitRules, Rules, TrailStep
+from algo_scalper.domain.units import NS_PER_SECOND, clock_text, ist_ns
+from algo_scalper.runtime.opening import opening_event
+from algo_scalper.runtime.virtual import CHAIN_EVERY_NS, VirtualRun
+from algo_scalper.simulation.exchange import SimulatedExchange
+from algo_scalper.simulation.market import Line, MarketDay, synthetic_day
+from algo_scalper.simulation.world import World
+from benchmarks.measuring import machine, middle, settle_memory, shipped_rules, table
+
+DAY = date(2026, 11, 20)
+SEED = 1
+CONTRACTS = 40
+FROM_S, SECONDS = 10 * 3600, 3600
+"""The measured hour, in seconds of the IST day."""
+AIM = 300_000
+FAR_BPS = 9_000
+NAUTILUS_PYTHONS = ("python3.14", "python3.13", "python3.12")
+PEER = Path(__file__).with_name("nautilus_peer.py")
+
+
+class PreparedLine:
+    """A line whose quotes of the measured hour were made beforehand; before it, the market's own."""
+
+    __slots__ = ("_first", "_line", "_made", "_prints", "key", "phase_ns", "start_ns")
+
+    def __init__(self, line: Line, first: int) -> None:
+        self._line, self._first = line, first
+        self.key, self.phase_ns, self.start_ns = line.key, line.phase_ns, line.start_ns
+        seconds = range(first, first + SECONDS)
+        self._prints = [line.prints(second) for second in seconds]
+        self._made = [line.quote(second) for second in seconds]
+
+    def quote(self, second: int) -> Quote:
+        at = second - self._first
+        return self._made[at] if 0 <= at < SECONDS else self._line.quote(second)
+
+    def prints(self, second: int) -> bool:
+        at = second - self._first
+        return self._prints[at] if 0 <= at < SECONDS else self._line.prints(second)
+
+    def printed(self) -> list[Quote]:
+        """The quotes of the hour that are packets."""
+        return [quote for quote, prints in zip(self._made, self._prints, strict=True) if prints]
+
+
+class Silent:
+    """A line of the market that prints nothing: not part of the mix."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self.key, self.phase_ns, self.start_ns = line.key, line.phase_ns, line.start_ns
+
+    def quote(self, second: int) -> Quote:
+        return self._line.quote(second)
+
+    def prints(self, second: int) -> bool:
+        del second
+        return False
+
+
+class PreparedMarket:
+    """A `MarketDay` whose measured hour is read instead of made."""
+
+    def __init__(self, market: MarketDay, keys: list[int], first: int) -> None:
+        self._market = market
+        self.axis, self.contracts = market.axis, market.contracts
+        began = time.process_time()
+        self.lines = {key: PreparedLine(market.line(key), first) for key in keys}
+        self.generation_s = time.process_time() - began
+        self._chains: dict[int, OptionChain] = {}
+
+    def line(self, key: int) -> PreparedLine | Silent:
+        return self.lines.get(key) or Silent(self._market.line(key))
+
+    def knows(self, key: int) -> bool:
+        return self._market.knows(key)
+
+    def quote(self, key: int, at_ns: int) -> Quote:
+        line = self.line(key)
+        return line.quote((at_ns - line.start_ns) // NS_PER_SECOND)
+
+    def chain(self, underlying: str, expiry: date, at_ns: int) -> OptionChain:
+        """Made in the first round, kept for the measured ones: chains are asked for at the same instants."""
+        made = self._chains.get(at_ns)
+        if made is None:
+            made = self._chains[at_ns] = self._market.chain(underlying, expiry, at_ns)
+        return made
+
+    def history(self, index_key: int, until_ns: int) -> tuple[Candle, ...]:
+        return self._market.history(index_key, until_ns)
+
+    @property
+    def previous_close_paise(self) -> dict[int, int]:
+        return self._market.previous_close_paise
+
+
+class Round(NamedTuple):
+    """One measured hour."""
+
+    ticks: int
+    cpu_s: float
+    journal_bytes: int
+
+
+def patient(rules: Rules) -> Rules:
+    """The same rules with a stop, target and trail nothing reaches."""
+    far = tuple(TrailStep(step.from_bps * 50, step.stop_bps) for step in rules.exit.trail)
+    exits: ExitRules = msgspec.structs.replace(
+        rules.exit, stop_bps=FAR_BPS, emergency_bps=FAR_BPS + 100, floor_bps=FAR_BPS + 200, target_bps=200_000,
+        trail=far, time_stop_ns=0,
+    )  # fmt: skip
+    size = msgspec.structs.replace(rules.size, risk_bps=10_000)
+    limits = msgspec.structs.replace(rules.limits, day_loss_bps=9_000, giveback_from_bps=100_000)
+    guards = msgspec.structs.replace(rules.guards, breakeven_bps=10_000)
+    return msgspec.structs.replace(rules, exit=exits, size=size, limits=limits, guards=guards)
+
+
+def mix_of(market: MarketDay, from_ns: int) -> list[int]:
+    """The index, the VIX, and the 40 contracts of the traded expiry nearest to the money."""
+    expiry = next(day for day in expiries(NIFTY.name, DAY, 3) if day > DAY)
+    spot = market.index_paise(NIFTY.name, from_ns)
+    listed = [contract for contract in market.contracts if contract.underlying == NIFTY.name]
+    near = sorted(
+        (contract for contract in listed if contract.expiry == expiry),
+        key=lambda contract: (abs(contract.strike_paise - spot), contract.key),
+    )
+    return [NIFTY.key, INDIA_VIX_KEY, *(contract.key for contract in near[:CONTRACTS])]
+
+
+def run_hour(market: PreparedMarket, keys: list[int], rules: Rules, from_ns: int, journal: Path | None) -> Round:
+    """The day up to the hour unmeasured, then the hour. Raises AssertionError when it is not the mix it says it is."""
+    exchange = SimulatedExchange(market.contracts, DAY, rules.capital_paise)
+    world = World(market, exchange, SEED)  # type: ignore[arg-type]
+    writer = None
+    if journal is not None:
+        header = JournalHeader(FORMAT, "benchmark", "", "BENCH", 1, DAY, "SIMULATED", "PAPER", world.now_ns)
+        writer = JournalWriter(journal, header)
+    run = VirtualRun(world, writer, flush=writer.flush if writer is not None else None)
+    run.start(opening_event(world.now_ns, "BENCH", 1, DAY, rules, market.contracts, market.previous_close_paise))
+    run.subscribe(Subscribe(tuple(keys)))
+    run.run(from_ns)
+    assert_position(run, exchange)
+    size_before = journal.stat().st_size if journal is not None else 0
+    settle_memory()
+    began = time.process_time()
+    run.run(from_ns + SECONDS * NS_PER_SECOND)
+    if writer is not None:
+        writer.flush(fsync=False)
+    cpu_s = time.process_time() - began
+    assert_position(run, exchange)
+    ticks = sum(len(line.printed()) for line in market.lines.values())
+    journal_bytes = journal.stat().st_size - size_before if journal is not None else 0
+    if writer is not None:
+        writer.close()
+    return Round(ticks, cpu_s, journal_bytes)
+
+
+def assert_position(run: VirtualRun, exchange: SimulatedExchange) -> None:
+    """One position, held, with its floor working at the exchange."""
+    positions = run.session.engine.state.open_positions()
+    assert len(positions) == 1, f"{len(positions)} positions at {clock_text(run.world.now_ns)}, one was to be open"
+    assert positions[0].held, "the position is not held"
+    floors = [o for o in exchange.working() if o.side is Side.SELL and o.kind is OrderKind.STOP_LIMIT]
+    assert len(floors) == 1, f"{len(floors)} floors at the exchange"
+
+
+def decode_s(market: PreparedMarket, rules: Rules) -> tuple[int, float]:
+    """Packets of the same ticks through the decoder: how many, and CPU seconds."""
+    del rules
+    quotes = [quote for line in market.lines.values() for quote in line.printed()]
+    packets = [encode_full(quote) if quote.bids or quote.asks else encode_quote(quote.tick) for quote in quotes]
+    ticks = {contract.key: contract.tick_paise for contract in market.contracts} | {NIFTY.key: 5, INDIA_VIX_KEY: 1}
+    decode = FeedDecoder(ticks).decode
+    began = time.process_time()
+    for packet in packets:
+        decode(packet, 0)
+    return len(packets), time.process_time() - began
+
+
+def floor_s(ticks: list[Tick], held: int) -> float:
+    """The plain loop: last of each, and for one contract peak, stop and exit."""
+    last: dict[int, Tick] = {}
+    peak = exits = 0
+    began = time.process_time()
+    for tick in ticks:
+        last[tick.key] = tick
+        if tick.key == held:
+            bid = tick.bid_paise
+            if bid > peak:
+                peak = bid
+            if bid <= peak // 10:
+                exits += 1
+    return time.process_time() - began
+
+
+# --- the peer --------------------------------------------------------------------------------------------------------
+
+
+def nautilus_python(folder: Path) -> tuple[Path | None, str]:
+    """A Python with NautilusTrader in it, made if need be, or None and why not."""
+    given = os.environ.get("NAUTILUS_PYTHON")
+    if given:
+        return Path(given), ""
+    wanted = os.environ.get("NAUTILUS_VERSION", "")
+    package = f"nautilus_trader=={wanted}" if wanted else "nautilus_trader"
+    home = folder / "peer"
+    uv = shutil.which("uv")
+    try:
+        if uv:
+            subprocess.run([uv, "venv", "--quiet", "--python", ">=3.12", str(home)], check=True, capture_output=True)
+            install = [uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python")]
+            subprocess.run([*install, "--prerelease", "allow", package], check=True, capture_output=True)
+        else:
+            python = next((found for name in NAUTILUS_PYTHONS if (found := _working(name))), None)
+            if python is None:
+                return None, "no Python >= 3.12 and no uv here"
+            subprocess.run([python, "-m", "venv", str(home)], check=True, capture_output=True)
+            pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--pre"]
+            subprocess.run([*pip, package], check=True, capture_output=True)
+    except subprocess.CalledProcessError as failed:
+        last = failed.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        return None, f"could not be installed: {''.join(last)[:160]}"
+    return home / "bin" / "python", ""
+
+
+def _working(name: str) -> str | None:
+    """Does this interpreter exist and start? A version manager's shim may do the first and not the second."""
+    found = shutil.which(name)
+    if found is None:
+        return None
+    return found if subprocess.run([found, "-c", ""], check=False, capture_output=True).returncode == 0 else None
+
+
+class PeerRound(msgspec.Struct):
+    """What the peer's script prints."""
+
+    version: str
+    quotes: int
+    cpu_s: float
+    wall_s: float
+    orders: int
+
+
+def peer_round(python: Path, ticks_file: Path, strategy: bool) -> PeerRound | str:
+    """One run in a process of its own; the words of its failure when it fails."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [str(python), str(PEER), str(ticks_file), "strategy" if strategy else "empty"],
+        capture_output=True, check=False, env=environment,
+    )  # fmt: skip
+    if done.returncode:
+        return (done.stderr.decode(errors="replace").strip().splitlines() or ["no word"])[-1][:160]
+    return msgspec.json.decode(done.stdout.splitlines()[-1], type=PeerRound)
+
+
+def write_ticks(path: Path, ticks: list[Tick], held: int) -> None:
+    """The same ticks for the other process: [held, [at_ns, key, ltp, bid, ask, bid size, ask size] ...]."""
+    rows = [
+        (t.at_ns, t.key, t.ltp_paise, t.bid_paise, t.ask_paise, t.bid_total, t.ask_total)
+        for t in ticks
+        if t.key != INDIA_VIX_KEY
+    ]
+    path.write_bytes(msgspec.json.encode([held, rows]))
+
+
+# --- all of it -------------------------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-peer", action="store_true", help="leave NautilusTrader out")
+    asked = parser.parse_args()
+    market = synthetic_day(DAY, SEED)
+    from_ns = ist_ns(DAY, FROM_S)
+    first = (from_ns - market.axis.open_ns) // NS_PER_SECOND + 1
+    keys = mix_of(market, from_ns)
+    rules = patient(shipped_rules(1))
+    prepared = PreparedMarket(market, keys, first)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        run_hour(prepared, keys, rules, from_ns, None)  # makes the chains
+        quotes = [quote for line in prepared.lines.values() for quote in line.printed()]
+        ticks = sorted((quote.tick for quote in quotes), key=lambda tick: tick.at_ns)
+        held = keys[2]
+        python, why_not = (None, "left out") if asked.no_peer else nautilus_python(folder)
+        ticks_file = folder / "ticks.json"
+        write_ticks(ticks_file, ticks, held)
+        settle_memory()
+        whole: list[Round] = []
+        bare: list[Round] = []
+        floors: list[float] = []
+        decodes: list[float] = []
+        peers: dict[bool, list[PeerRound]] = {True: [], False: []}
+        packets = 0
+        for number in range(asked.rounds):
+            whole.append(run_hour(prepared, keys, rules, from_ns, folder / f"{number}.journal"))
+            bare.append(run_hour(prepared, keys, rules, from_ns, None))
+            floors.append(floor_s(ticks, held))
+            packets, seconds = decode_s(prepared, rules)
+            decodes.append(seconds)
+            for strategy in (True, False):
+                if python is not None:
+                    done = peer_round(python, ticks_file, strategy)
+                    if isinstance(done, str):
+                        python, why_not = None, f"failed: {done}"
+                    else:
+                        peers[strategy].append(done)
+    count = whole[0].ticks
+    own = middle([count / each.cpu_s for each in whole])
+
+    def row(what: str, number: int, seconds: list[float]) -> tuple[str, str, str, str]:
+        rate = middle([number / each for each in seconds])
+        return what, f"{rate:,.0f}", f"{1e6 / rate:.2f}", f"{rate / own:.2f}"
+
+    rows = [
+        row("algo-scalper, whole engine, journal on", count, [each.cpu_s for each in whole]),
+        row("algo-scalper, without journal", count, [each.cpu_s for each in bare]),
+    ]
+    for strategy, what in ((True, "Python strategy per quote"), (False, "no strategy")):
+        if peers[strategy]:
+            done = peers[strategy]
+            rows.append(row(f"NautilusTrader {done[0].version}, {what}", done[0].quotes, [e.cpu_s for e in done]))
+    if not all(peers.values()):
+        rows.append((f"NautilusTrader: {why_not}", "-", "-", "-"))
+    rows += [
+        row("plain Python loop (the floor)", len(ticks), floors),
+        row("apart: decoding the packets", packets, decodes),
+        row("apart: making the market (quotes)", len(prepared.lines) * SECONDS, [prepared.generation_s]),
+    ]
+    size = whole[0].journal_bytes / count
+    table(
+        f"Engine throughput, {count:,} ticks in an hour of 1 index + {CONTRACTS} contracts, one position open; "
+        f"median of {asked.rounds}",
+        ("", "ticks/s", "us/tick", "ratio"),
+        rows,
+        (
+            f"Aim: >= {AIM:,} ticks/s with everything on: {'met' if own >= AIM else 'not met'}. "
+            f"Journal: {size:.1f} bytes a tick; chains polled every {CHAIN_EVERY_NS // NS_PER_SECOND} s count as part of it.",
+            machine(),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
