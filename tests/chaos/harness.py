@@ -15,7 +15,6 @@ from random import Random
 
 import msgspec
 
-from algo_scalper.domain.account import DayLedger
 from algo_scalper.domain.calendar import day_schedule, expiries
 from algo_scalper.domain.commands import (
     CancelOrder,
@@ -45,7 +44,6 @@ from algo_scalper.domain.events import (
     SecondPassed,
     SoftState,
 )
-from algo_scalper.domain.instruments import NIFTY
 from algo_scalper.domain.orders import (
     BrokerOrder,
     BrokerPosition,
@@ -100,7 +98,7 @@ def chaos_signal(view: StrategyView, rules: SignalRules) -> Signal | None:
     return Signal(Direction.UP if minute // 3 % 2 else Direction.DOWN, SIGNAL, {})
 
 
-class Crashed(Exception):  # noqa: N818 - it is what happened
+class Crashed(Exception):
     """The process is gone, between two of its own lines."""
 
 
@@ -283,6 +281,8 @@ class Run:
         self.promises = Promises(self)
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._sequence = 0
+        self._after_ns: dict[int, int] = {}
+        """By contract: requests sent now do not reach the exchange before this."""
         self._beat_ns = self.now_ns
         self._chain_ns = self.now_ns
         self._stalled_until_ns = 0
@@ -416,6 +416,7 @@ class Run:
 
     def _start(self) -> None:
         self._starting = False
+        self._chain_ns = 0
         process = self.process = Process(self, self.store.next_epoch())
         self._guarded(lambda: self._begin(process))
 
@@ -463,6 +464,8 @@ class Run:
         chance = self.chance
         go_ns, back_ns = chance.randrange(20, 60) * NS_PER_MS, chance.randrange(10, 60) * NS_PER_MS
         fault = request_fault(chance, self.weather.wire) if self.faults else RequestFault.NONE
+        if fault is RequestFault.NONE and self.faults and self._entries_are_near():
+            fault = request_fault(chance, self.weather.wire)
         if fault is not RequestFault.NONE:
             self.count[f"request:{fault.value}"] += 1
         if fault is RequestFault.DELAYED:
@@ -473,7 +476,28 @@ class Run:
         elif fault in (RequestFault.LOST_BEFORE, RequestFault.LOST_AFTER):
             self._lose(command, token, go_ns, epoch, arrives=fault is RequestFault.LOST_AFTER)
             return
+        go_ns = max(go_ns, self._after_ns.get(command.key, 0) - self.now_ns)
+        if (
+            fault is RequestFault.NONE
+            and self.faults
+            and not isinstance(command, PlaceOrder)
+            and chance.random() < self.weather.early_yes
+        ):
+            self._say_yes_early(command, token, go_ns, epoch)
+            return
         self.soon(go_ns, lambda: self._arrive(command, token, back_ns, fault is RequestFault.REJECTED))
+
+    def _say_yes_early(self, command: ModifyOrder | CancelOrder, token: int, go_ns: int, epoch: int) -> None:
+        """The broker takes a change and says so before the exchange has seen it: yes means taken, nothing more."""
+        self.count["request:early_yes"] += 1
+        self.soon(go_ns, lambda: self._answer(command, Accepted(command.broker_id), epoch))
+        go_ns += self.chance.randrange(10, 1_500) * NS_PER_MS
+        self._after_ns[command.key] = self.now_ns + go_ns + NS_PER_MS  # what is sent later comes later
+        self.soon(go_ns, lambda: self._arrive(command, token, -1, rejected=False))
+
+    def _entries_are_near(self) -> bool:
+        """The end of a minute, when entries are decided: what goes wrong there meets them."""
+        return self.now_ns % NS_PER_MINUTE >= 57 * NS_PER_SECOND or self.now_ns % NS_PER_MINUTE < NS_PER_SECOND
 
     def _lose(self, command: OrderCommand, token: int, go_ns: int, epoch: int, *, arrives: bool) -> None:
         """No answer: the connection is closed after a while, and until the bound the request may still arrive."""
@@ -743,13 +767,14 @@ class Run:
     def _operator(self, at_ns: int) -> None:
         if self.store.standing_halt and at_ns >= self._halted_until_ns:
             self._word(OperatorWord.RESUME)
-        if self.chance.random() < self.weather.words:
-            if self.chance.random() < 0.4:
+        words = self.weather.words * (15 if self._entries_are_near() else 1)
+        if self.chance.random() < words:
+            if self.chance.random() < 0.25:
                 self._halted_until_ns = at_ns + self.chance.randrange(5, 40) * NS_PER_SECOND
                 self._word(OperatorWord.HALT)
             elif self.process is not None:
                 held = list(self.process.state.open_by_key.values())
-                self._word(OperatorWord.CLOSE, held[0].id if held else "nothing")
+                self._word(OperatorWord.CLOSE, self.chance.choice(held).id if held else "nothing")
         if self.events > self.wanted_events // 2 and self.chance.random() < self.weather.kill:
             self._halted_until_ns = at_ns + 10**15
             self._word(OperatorWord.KILL)
@@ -924,4 +949,4 @@ def run_seed(seed: int, events: int = EVENTS) -> Counter[str]:
     return Run(seed, events).run()
 
 
-__all__ = ["Broken", "Run", "run_seed", "DayLedger"]
+__all__ = ["Broken", "DayLedger", "Run", "run_seed"]

@@ -1,7 +1,7 @@
 """Run seeds from a shell: one again with its story, or many until the first that breaks.
 
-    python -m tests.chaos.hunt --seed 17
-    python -m tests.chaos.hunt --first 0 --seeds 200
+python -m tests.chaos.hunt --seed 17
+python -m tests.chaos.hunt --first 0 --seeds 200
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ class SmallMarket:
         spread = int(premium * chance.uniform(0.03, 0.2)) if wide else chance.randrange(5, 20)
         bid = max(int(premium) - spread // 2, 5) // TICK_PAISE * TICK_PAISE
         ask = bid + max(spread // TICK_PAISE, 1) * TICK_PAISE
-        most = 1 if at_ns < self.thin_until_ns else 9
+        most = 1 if at_ns < self.thin_until_ns else 8
         bids = self._levels(bid, -1, most) if at_ns >= self.no_bids_until_ns else ()
         asks = self._levels(ask, 1, most)
         volume = before.tick.volume if before is not None else 0
@@ -134,13 +134,14 @@ class SmallMarket:
         )
 
     def _levels(self, best: int, way: int, most: int) -> tuple[tuple[int, int], ...]:
+        """Little at the touch and more further away: sizing sees the sum, an order within its limit gets a part."""
         levels = []
         price = best
-        for _ in range(3):
+        for place in range(4):
             if price < TICK_PAISE:
                 break
-            levels.append((price, LOT * self.chance.randrange(1, most + 1)))
-            price += way * TICK_PAISE * self.chance.randrange(1, 8)
+            levels.append((price, LOT * self.chance.randrange(1, 3 if place == 0 else most + 1)))
+            price += way * TICK_PAISE * self.chance.randrange(1, 25)
         return tuple(levels)
 
 

@@ -39,7 +39,7 @@ UNCOVERED_NS = 30 * NS_PER_SECOND
 """With pushes dropped and books late, so long; a lost answer, a refusal or a freeze begins it anew."""
 
 
-class Broken(AssertionError):  # noqa: N818 - a promise is
+class Broken(AssertionError):
     """A promise did not hold."""
 
 

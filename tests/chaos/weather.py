@@ -38,6 +38,8 @@ class Weather(msgspec.Struct, frozen=True):
     """The broker refuses to change a stop into a limit, always."""
     crash: float
     """At each step of the lane."""
+    early_yes: float
+    """Of changes and cancels, so many are answered before the exchange has seen them."""
     late_arrival: float
     """Of the requests whose answer is lost, so many arrive after their connection was closed."""
     book_unread: float
@@ -89,6 +91,7 @@ def weather_of(chance: Random) -> Weather:
         ),
         type_refused=chance.random() < 0.1,
         crash=rate(0.008),
+        early_yes=rate(0.04),
         late_arrival=chance.choice((0.0, 0.4)),
         book_unread=rate(0.04),
         book_late=rate(0.05),
@@ -114,7 +117,7 @@ def weather_of(chance: Random) -> Weather:
 def rules_of(chance: Random, version: int = 1) -> Rules:
     """Rules that trade often and leave soon, by every way out."""
     stop_bps = chance.choice((500, 1_000, 2_000))
-    open_positions = chance.choice((1, 1, 2, 3))
+    open_positions = chance.choice((1, 2, 3, 3))
     return Rules(
         version=version,
         capital_paise=10_000_000,

@@ -96,9 +96,7 @@ def test_recorded_day_ends_flat_and_replays(file: str, day: str, why: str, rules
 def test_quietest_recorded_day(rules: Rules, tmp_path: Path) -> None:
     recording = read_recording(shared("data/parquet/nifty_1m_2026.parquet"))
     whole = {day: bars for day, bars in recording.days.items() if len(bars) == 375}
-    quietest = min(
-        whole, key=lambda day: max(b.high_paise for b in whole[day]) / min(b.low_paise for b in whole[day])
-    )
+    quietest = min(whole, key=lambda day: max(b.high_paise for b in whole[day]) / min(b.low_paise for b in whole[day]))
     journal = tmp_path / "day.journal"
     check(run_recorded(recording, quietest, rules, 11, journal), journal)
 
@@ -126,9 +124,7 @@ class KilledDay:
             FORMAT, "test", source_hash(), "PAPER", epoch, self.market.day, "SIMULATED", "PAPER", self.world.now_ns
         )
         writer = JournalWriter(journal, header)
-        run = VirtualRun(
-            self.world, writer, flush=writer.flush, store=self.store, first_token=epoch * 1_000_000
-        )
+        run = VirtualRun(self.world, writer, flush=writer.flush, store=self.store, first_token=epoch * 1_000_000)
         run.start(
             opening_event(
                 self.world.now_ns,

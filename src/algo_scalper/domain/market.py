@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import msgspec
+
+from algo_scalper.domain.instruments import Contract
+
+CHAIN_REACH = 12
+"""Strikes on each side of the spot that enter the core: what is chosen from, and what parity is read from."""
 
 Levels = tuple[tuple[int, int], ...]
 """Price levels, best first: ``((price_paise, quantity), ...)``, at most five."""
@@ -67,3 +74,17 @@ class OptionChain(msgspec.Struct, frozen=True, tag="chain", array_like=True):
     expiry: date
     spot_paise: int
     rows: tuple[ChainRow, ...]
+
+
+def strikes_near(strikes: Sequence[int], spot_paise: int, reach: int = CHAIN_REACH) -> Sequence[int]:
+    """Of ascending strikes, those at most ``reach`` places from the first one at or above the spot."""
+    middle = bisect_left(strikes, spot_paise)
+    return strikes[max(middle - reach, 0) : middle + reach + 1]
+
+
+def near_chain(chain: OptionChain, contracts: Mapping[int, Contract], reach: int = CHAIN_REACH) -> OptionChain:
+    """The chain without its far strikes: a whole one has some two hundred and fifty, a decision looks at a few."""
+    strike_of = {row.key: contracts[row.key].strike_paise for row in chain.rows if row.key in contracts}
+    near = set(strikes_near(sorted(set(strike_of.values())), chain.spot_paise, reach))
+    rows = tuple(row for row in chain.rows if strike_of.get(row.key) in near)
+    return OptionChain(chain.at_ns, chain.underlying, chain.expiry, chain.spot_paise, rows)

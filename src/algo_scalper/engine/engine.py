@@ -84,6 +84,8 @@ class Engine:
             if not isinstance(event, SessionStarted):
                 raise Bug(f"the first event must be SessionStarted, not {type(event).__name__}")
             state = self._state = born(event)
+        elif type(event) is SessionStarted:
+            raise Bug("a second SessionStarted: a session is one process start")
         elif event.at_ns > state.now_ns:
             state.now_ns = event.at_ns
         HANDLERS[type(event)](state, event, out)

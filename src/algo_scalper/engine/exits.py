@@ -26,8 +26,14 @@ RETRY_NS = NS_PER_SECOND
 
 
 def close_position(state: State, position: Position, reason: ExitReason, out: list[Command]) -> None:
-    """Decide to leave. The exit order is the floor, changed; the position leaves until nothing is held."""
-    if position.state in (PositionState.CLOSED, PositionState.LEAVING, PositionState.HANDED_OVER):
+    """Decide to leave. The exit order is the floor, changed; the position leaves until nothing is held.
+
+    Leaving is decided once; but who waits behind the floor because there is no price waits for no later reason.
+    """
+    waits = position.state is PositionState.LEAVING and position.exit_reason is ExitReason.BLIND
+    if position.state in (PositionState.CLOSED, PositionState.HANDED_OVER):
+        return
+    if position.state is PositionState.LEAVING and (not waits or reason is ExitReason.BLIND):
         return
     position.state = next_position_state(position.state, PositionTrigger.LEAVE)
     position.exit_reason = reason

@@ -70,6 +70,8 @@ def _bought(state: State, position: Position, quantity: int, value_paise: int, o
         position.opened_ns = state.now_ns
         position.high_water_paise = position.low_water_paise = average
     if late:
+        if position.sold_quantity:
+            _unbook(state, position)
         # An entry that was believed over has traded after all: it is held now, and is left at once.
         position.exit_reason = ExitReason.LATE_FILL
         position.exit_asked_ns = state.now_ns
@@ -170,6 +172,21 @@ def _book(state: State, position: Position, out: list[Command]) -> None:
             f"{position.contract.name}: {position.exit_reason.name.lower()}, net Rs {rupees_text(net)}",
         )
     )
+
+
+def _unbook(state: State, position: Position) -> None:
+    """Take a booked position out of the ledger again: it goes on, and is booked whole at its end."""
+    ledger = state.ledger
+    gross, charges = position.realised_paise, position.charges_paise
+    ledger.realised_paise -= gross
+    ledger.charges_paise -= charges
+    ledger.trades -= 1
+    if gross - charges > 0:
+        ledger.wins -= 1
+    else:
+        ledger.losses -= 1
+        ledger.losses_in_row = max(ledger.losses_in_row - 1, 0)
+    state.ledger_changed = True
 
 
 def _pause_after_loss(state: State, out: list[Command]) -> None:

@@ -27,6 +27,7 @@ from algo_scalper.engine.on_second import ask_for_book
 from algo_scalper.engine.state import State, reopen
 
 REJECTIONS_HALT = 3
+_TAKEN = frozenset({OrderState.PENDING, OrderState.PART_TRADED, OrderState.TRADED})
 
 
 def on_accepted(state: State, event: OrderAccepted, out: list[Command]) -> None:
@@ -207,6 +208,8 @@ def apply_row(state: State, order: Order, row: BrokerOrder, out: list[Command]) 
         order.unknown_since_ns = 0  # it was its placing that was in doubt, and here it is
     order.broker_id = row.broker_id or order.broker_id
     order.state = next_order_state(order.state, ROW_TRIGGER[row.status])
+    if order.purpose is Purpose.EXIT and order.state in _TAKEN:
+        state.positions[order.position_id].exit_rejections = 0
     if quantity:
         value = row.filled_value_paise - order.filled_value_paise
         order.filled_quantity = row.filled_quantity
@@ -267,6 +270,8 @@ def on_foreign_row(state: State, row: BrokerOrder, out: list[Command]) -> None:
     position = state.open_by_key.get(row.key)
     if position is None:
         state.foreign_keys.add(row.key)
+    elif position.state is PositionState.HANDED_OVER:
+        return  # it is theirs already: the routine readings book what they do
     elif row.side is Side.SELL:
         freeze(state, position, "foreign_sell", out)
     else:
@@ -279,7 +284,8 @@ def _after(state: State, order: Order, out: list[Command]) -> None:
     if position.state is PositionState.CLOSED:
         withdraw(state, order, out)  # believed over, and alive after all
         return
-    if order.purpose is Purpose.EXIT and order.kind is OrderKind.LIMIT and position.state is PositionState.OPEN:
+    triggered = order.kind is OrderKind.LIMIT or order.filled_quantity
+    if order.purpose is Purpose.EXIT and triggered and position.state is PositionState.OPEN:
         # The floor has triggered by itself: follow it to its end.
         close_position(state, position, ExitReason.FLOOR_TRADED, out)
     tend(state, position, out)

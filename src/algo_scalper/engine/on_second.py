@@ -42,13 +42,7 @@ def on_second(state: State, event: SecondPassed, out: list[Command]) -> None:
 def _watch(state: State, position: Position, out: list[Command]) -> None:
     if position.held and position.state is PositionState.OPEN:
         bid, _ = trusted_bid(state, position)
-        seen_ns = _seen_ns(state, position)
-        quoting = state.options_quoting(position.contract)
-        blind = quoting and state.now_ns - seen_ns > state.rules.fresh.option_ns
-        if blind and not position.blind_ns:
-            position.blind_ns = seen_ns
-        elif not blind:
-            position.blind_ns = 0
+        _look(state, position)
         gain = ratio_bps(bid - position.average_paise, position.average_paise) if bid else 0
         rules = position.exit_rules
         reason = clock_exit(
@@ -65,17 +59,23 @@ def _watch(state: State, position: Position, out: list[Command]) -> None:
             if reason is ExitReason.BLIND:
                 _say_blind(state, position, out)
             close_position(state, position, reason, out)
-    elif position.state is PositionState.OPENING and state.now_ns >= state.flat_by(position):
+    elif state.now_ns >= state.flat_by(position):
         close_position(state, position, ExitReason.FLAT_BY, out)
     if position.state is PositionState.OPENING or position.state is PositionState.OPEN:
         tend_entry(state, position, out)
     tend(state, position, out)
 
 
-def _seen_ns(state: State, position: Position) -> int:
-    """When this contract was last priced by its own packet; its opening where it never was."""
-    tick = state.ticks.get(position.key)
-    return max(position.opened_ns, tick.at_ns if tick is not None and tick.bid_paise else 0)
+def _look(state: State, position: Position) -> None:
+    """Since when there is no price: since the last packet, or the first one without a bid (`on_tick.mark`)."""
+    if not state.options_quoting(position.contract):
+        position.blind_ns = 0
+    elif not position.blind_ns:
+        tick = state.ticks.get(position.key)
+        # After a restart nothing is seen at first: that is no blindness yet.
+        seen_ns = max(position.opened_ns, state.started.at_ns, tick.at_ns if tick is not None else 0)
+        if state.now_ns - seen_ns > state.rules.fresh.option_ns:
+            position.blind_ns = seen_ns
 
 
 def _say_blind(state: State, position: Position, out: list[Command]) -> None:

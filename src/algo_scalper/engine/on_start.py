@@ -11,7 +11,7 @@ from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY
 from algo_scalper.domain.market import OptionChain
 from algo_scalper.domain.orders import OrderState
 from algo_scalper.domain.positions import PositionState
-from algo_scalper.engine.on_candle import follow_spot, step_readings
+from algo_scalper.engine.on_candle import follow_spot, open_day, step_readings
 from algo_scalper.engine.on_order import mark_unknown
 from algo_scalper.engine.on_second import ask_for_book
 from algo_scalper.engine.state import IndexState, State, reopen
@@ -91,6 +91,8 @@ def on_history(state: State, event: HistoryLoaded, out: list[Command]) -> None:
     if index is None:
         return
     for candle in event.candles:
+        if not index.opened and state.schedule is not None and state.schedule.index_quoted(candle.start_ns):
+            open_day(index, candle.open_paise)  # begun in the middle of the day: this is how it opened
         step_readings(state, index, candle)
         index.candle_start_ns = max(index.candle_start_ns, candle.start_ns)
     if event.candles:

@@ -34,8 +34,8 @@ def on_tick(state: State, tick: Tick, out: list[Command]) -> None:
 
 
 def _on_index(state: State, index: IndexState, tick: Tick, out: list[Command]) -> None:
-    if not state.index_quoting():
-        return
+    if not state.index_quoting() or not state.index_quoting_at(tick.exchange_s * NS_PER_SECOND):
+        return  # the first packet of the day carries a print of before it
     if not index.opened:
         open_day(index, tick.ltp_paise)
         follow_spot(state, index, tick.ltp_paise, out)
@@ -46,7 +46,10 @@ def _on_index(state: State, index: IndexState, tick: Tick, out: list[Command]) -
 
 def mark(state: State, position: Position, tick: Tick, out: list[Command]) -> None:
     """The held contract printed or was quoted anew: peaks, trail, exit rules."""
-    position.blind_ns = 0
+    if tick.bid_paise:
+        position.blind_ns = 0
+    elif not position.blind_ns:
+        position.blind_ns = tick.at_ns
     if position.state is not PositionState.OPEN:
         if position.state is PositionState.LEAVING:
             tend(state, position, out)

@@ -47,7 +47,8 @@ class IndexState(msgspec.Struct):
     last_candle: Candle | None = None
     candle_start_ns: int = 0
     """Start of the last closed candle."""
-    opening_gap_bps: int = 0
+    opening_gap_bps: int | None = None
+    """Of the opening over the close before; None while either is not known."""
     opened: bool = False
     spike_until_ns: int = 0
     spike_sigma: float = 0.0
@@ -140,9 +141,11 @@ class State(msgspec.Struct):
 
     def index_quoting(self) -> bool:
         """Is the index inside its continuous session now? Outside it is unknown, not stale."""
-        if self.schedule is None:
-            return False
-        return any(span.start_ns <= self.now_ns < span.end_ns for span in self.schedule.index)
+        return self.index_quoting_at(self.now_ns)
+
+    def index_quoting_at(self, at_ns: int) -> bool:
+        """Is this instant inside the index's continuous session?"""
+        return self.schedule is not None and self.schedule.index_quoted(at_ns)
 
     def open_positions(self) -> list[Position]:
         """Positions that are not closed."""

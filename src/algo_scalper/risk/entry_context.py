@@ -37,7 +37,8 @@ class EntryContext(msgspec.Struct, frozen=True):
     chain_age_ns: int
     lag_ns: int
     # the market
-    gap_bps: int
+    gap_bps: int | None
+    """Of the opening over the close before; None when either is not known."""
     gap_until_ns: int
     spike_until_ns: int
     spike_sigma: float

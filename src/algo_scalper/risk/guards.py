@@ -62,10 +62,16 @@ def outside_entry_window(context: EntryContext) -> Refusal | None:
 
 
 def gap_wait(context: EntryContext) -> Refusal | None:
-    """After a large night gap the first hour is noise."""
-    if abs(context.gap_bps) >= context.rules.guards.gap_bps and context.now_ns < context.gap_until_ns:
-        return Refusal(RefusalReason.GAP_WAIT, {"gap_bps": context.gap_bps, "until": clock_text(context.gap_until_ns)})
-    return None
+    """After a large night gap, or one that is not known, the first hour is noise."""
+    gap_bps = context.gap_bps
+    if context.now_ns >= context.gap_until_ns or (
+        gap_bps is not None and abs(gap_bps) < context.rules.guards.gap_bps
+    ):
+        return None
+    return Refusal(
+        RefusalReason.GAP_WAIT,
+        {"gap_bps": "unknown" if gap_bps is None else gap_bps, "until": clock_text(context.gap_until_ns)},
+    )
 
 
 def spike_wait(context: EntryContext) -> Refusal | None:

@@ -36,7 +36,7 @@ class SystemClock:
 
 
 LEASH_NS = 2 * NS_PER_SECOND
-LEASH_HOLDS_NS = 2 * NS_PER_SECOND
+LEASH_HOLDS_NS = 10 * NS_PER_SECOND
 
 
 class PacedClock:
@@ -69,6 +69,10 @@ class PacedClock:
         """
         self._heard_ns = max(self._heard_ns, market_ns)
         self._heard_at_ns = self._system.now_ns()
+
+    def let_go(self) -> None:
+        """The market's line is lost: time goes on alone."""
+        self._heard_at_ns = 0
 
     def correct(self, now_ns: int) -> None:
         """The simulator says it is ``now_ns``; time never goes back, it waits."""

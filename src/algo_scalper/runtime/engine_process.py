@@ -59,13 +59,15 @@ from algo_scalper.domain.events import (
     SoftState,
 )
 from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY, INDICES, Contract
-from algo_scalper.domain.market import Candle, Quote
+from algo_scalper.domain.market import Candle, Quote, near_chain
 from algo_scalper.domain.orders import BrokerOrder
 from algo_scalper.domain.ports import Broker, Changes, Clock
+from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_ns
 from algo_scalper.engine.views import decision_view, trade_view, view
 from algo_scalper.runtime.clock import PacedClock, Rank, SteppedClock, SystemClock, Timers
+from algo_scalper.runtime.gate import refuse_real_host
 from algo_scalper.runtime.lifeboat import cancel_buys
 from algo_scalper.runtime.opening import account_tag, opening_event
 from algo_scalper.runtime.order_lane import OrderLane
@@ -244,9 +246,11 @@ class EngineProcess:
         for key, candles in history.items():
             self._take(HistoryLoaded(self._clock.now_ns(), key, candles))
             self._publish_history(key, candles)
+        self._publish_earlier()
 
     def _broker_of(self, rest: DhanRest) -> Broker:
         if self.settings.broker == "simulator":
+            refuse_real_host(rest.base_url)
             return DhanBroker(rest, self._clock, self._contracts)
         book = PaperBook(self.settings.data_dir / "paper.sqlite3", self.settings.account, self._day, mark=self._mark)
         exchange = SimulatedExchange(
@@ -430,7 +434,7 @@ class EngineProcess:
             return
         finally:
             self._polling.discard(poll.underlying)
-        self._take(chain)
+        self._take(near_chain(chain, self._contracts))
 
     def _on_feed(self, message: Buffer, _received_ns: int) -> None:
         at_ns = self._clock.now_ns()
@@ -468,6 +472,8 @@ class EngineProcess:
     def _feed_event(self, feed: str, lost: str) -> None:
         if not hasattr(self, "session") or self.session.poisoned or not self._gate_open():
             return
+        if lost and feed == "market" and isinstance(self._clock, PacedClock):
+            self._clock.let_go()
         at_ns = self._clock.now_ns()
         self._take(FeedLost(at_ns, feed, lost) if lost else FeedRestored(at_ns, feed))
 
@@ -620,6 +626,18 @@ class EngineProcess:
             candle = index.last_candle
             if candle is not None and candle.start_ns > self._published.get(name, 0):
                 self._publish_candle(name, candle)
+
+    def _publish_earlier(self) -> None:
+        """What was decided and traded today before this start."""
+        if self._publisher is None:
+            return
+        state = self.session.engine.state
+        opened_ns = ist_ns(self._day, 0)
+        for decision in self._stores.reference.decisions_between(self.settings.account, opened_ns, state.now_ns):
+            self._publisher.publish("decision", decision_view(decision))
+        for position in state.positions.values():
+            if position.state is PositionState.CLOSED and position.sold_quantity:
+                self._publisher.publish("trade", trade_view(state, position))
 
     def _publish_history(self, key: int, candles: tuple[Candle, ...]) -> None:
         """Today's minutes before this start belong on the chart too."""

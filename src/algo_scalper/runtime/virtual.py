@@ -30,14 +30,16 @@ from algo_scalper.domain.events import (
     SecondPassed,
     SessionStarted,
 )
-from algo_scalper.domain.market import OptionChain
+from algo_scalper.domain.market import CHAIN_REACH, OptionChain
 from algo_scalper.domain.ports import Store
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from algo_scalper.runtime.order_lane import LaneQueue, outcome_event
 from algo_scalper.runtime.session import Journal, NoJournal, Session
 from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Push, Quoted, World
 
-CHAIN_EVERY_NS = 5 * NS_PER_SECOND
+CHAIN_EVERY_NS = 10 * NS_PER_SECOND
+"""Four indices at this pace are 0.4 requests a second; the broker's practical budget is about one."""
+
 
 
 class Interest:
@@ -155,7 +157,7 @@ class VirtualRun:
             if at_ns >= self._chain_due_ns:
                 self._chain_due_ns += CHAIN_EVERY_NS
                 for poll in self._polls.values():
-                    self._submit(ChainQuery(poll.underlying, poll.expiry))
+                    self._submit(ChainQuery(poll.underlying, poll.expiry, CHAIN_REACH))
 
     def _submit(self, request: OrderCommand | BookQuery | ChainQuery) -> None:
         self._token += 1

@@ -20,7 +20,7 @@ from algo_scalper.domain.calendar import (
 )
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import INDIA_VIX_KEY, INDICES, Contract, Exchange, Index
-from algo_scalper.domain.market import Candle, ChainRow, OptionChain, Quote, Tick
+from algo_scalper.domain.market import Candle, ChainRow, OptionChain, Quote, Tick, strikes_near
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_second
 from algo_scalper.simulation.chains import OptionLine, Series
 from algo_scalper.simulation.listing import listed
@@ -200,17 +200,24 @@ class MarketDay:
         """The simulated expiries of an underlying, ascending."""
         return tuple(expiry for name, expiry in self._by_series if name == underlying)
 
-    def chain(self, underlying: str, expiry: date, at_ns: int) -> OptionChain:
-        """The chain as it stands; `DataError` for an expiry that is not simulated."""
+    def chain(self, underlying: str, expiry: date, at_ns: int, reach: int | None = None) -> OptionChain:
+        """The chain as it stands; `DataError` for an expiry that is not simulated.
+
+        With ``reach`` only the strikes of `domain.market.near_chain`, the others are not even priced.
+        """
         contracts = self._by_series.get((underlying, expiry))
         if contracts is None:
             known = ", ".join(str(other) for other in self.expiries(underlying)) or "none"
             raise DataError(f"no {underlying} chain for {expiry} on {self.day}; simulated are: {known}")
+        spot = self.index_paise(underlying, at_ns)
+        if reach is not None:
+            near = set(strikes_near(sorted({contract.strike_paise for contract in contracts}), spot, reach))
+            contracts = [contract for contract in contracts if contract.strike_paise in near]
         rows = []
         for contract in contracts:
             tick = self.quote(contract.key, at_ns).tick
             rows.append(ChainRow(tick.key, tick.ltp_paise, tick.bid_paise, tick.ask_paise, tick.oi, tick.volume))
-        return OptionChain(at_ns, underlying, expiry, self.index_paise(underlying, at_ns), tuple(rows))
+        return OptionChain(at_ns, underlying, expiry, spot, tuple(rows))
 
     # --- bars and closes ---
 

@@ -8,7 +8,7 @@ fill), then what reaches the exchange, its own square-off and closes, and reads 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from heapq import heappop, heappush
 
@@ -23,7 +23,7 @@ from algo_scalper.domain.orders import BrokerOrder, OrderKind, Side
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND
 from algo_scalper.simulation.exchange import Answered, SimulatedExchange
 from algo_scalper.simulation.latency import Latency, Way
-from algo_scalper.simulation.market import Line, MarketDay
+from algo_scalper.simulation.market import MarketDay
 
 GRID_NS = 250 * NS_PER_MS
 _PHASES = 4
@@ -39,6 +39,8 @@ class ChainQuery(msgspec.Struct, frozen=True):
 
     underlying: str
     expiry: date
+    reach: int | None = None
+    """None for the whole chain, as the wire gives it; else the near strikes alone."""
 
 
 Question = OrderCommand | BookQuery | ChainQuery
@@ -67,6 +69,9 @@ class Quoted(msgspec.Struct, frozen=True, gc=False):
 
 
 Delivery = Answer | Push | Quoted
+
+_Turn = tuple[Callable[[int], bool], Callable[[int], Quote], bool, bool]
+"""Of a line: does it print, what, is it watched, and does the exchange follow it."""
 
 
 class _Arrival(msgspec.Struct, frozen=True):
@@ -117,7 +122,7 @@ class World:
         self._last_push_ns = 0
         self._watched: set[int] = set()
         self._interest = exchange.interest
-        self._lines: list[list[tuple[Line, bool]]] = [[] for _ in range(_PHASES)]
+        self._lines: list[list[_Turn]] = [[] for _ in range(_PHASES)]
         self._own_ns = exchange.next_ns(self.now_ns)
         self._grid_ns: int | None = None
         self._regroup()
@@ -244,13 +249,13 @@ class World:
     def _print(self, at_ns: int, out: list[Delivery]) -> None:
         second, phase = divmod(at_ns - self._open_ns, NS_PER_SECOND)
         see, seen = self.exchange.see, False
-        for line, is_watched in self._lines[phase // GRID_NS]:
-            if not line.prints(second):
+        for prints, quoted, is_watched, is_of_interest in self._lines[phase // GRID_NS]:
+            if not prints(second):
                 continue
-            quote = line.quote(second)
+            quote = quoted(second)
             if is_watched:
                 out.append(Quoted(at_ns, quote))
-            if line.key in self._interest:
+            if is_of_interest:
                 see(quote)
                 seen = True
         if seen:
@@ -265,7 +270,7 @@ class World:
         elif isinstance(item.question, BookQuery):
             result = self._book(item.answer_ns, item.sent_ns)
         else:
-            chain = self.market.chain(item.question.underlying, item.question.expiry, at_ns)
+            chain = self.market.chain(item.question.underlying, item.question.expiry, at_ns, item.question.reach)
             result = msgspec.structs.replace(chain, at_ns=item.answer_ns)
         self._sequence += 1
         heappush(self._due, (item.answer_ns, self._sequence, Answer(item.answer_ns, item.token, result)))
@@ -322,7 +327,8 @@ class World:
         self._lines = [[] for _ in range(_PHASES)]
         for key in sorted(self._watched | self._interest):
             line = self.market.line(key)
-            self._lines[line.phase_ns // GRID_NS].append((line, key in self._watched))
+            turn = (line.prints, line.quote, key in self._watched, key in self._interest)
+            self._lines[line.phase_ns // GRID_NS].append(turn)
         self._grid_ns = self._next_grid(self.now_ns)
 
     def _next_grid(self, after_ns: int) -> int | None:

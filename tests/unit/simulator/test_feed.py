@@ -221,6 +221,17 @@ async def test_a_killed_token_takes_the_living_connections_along() -> None:
         await feed.close()
 
 
+async def test_stray_binary_input_is_ignored() -> None:
+    async with serving(stepped=True) as (_, visitor):
+        engine = SteppedEngine(visitor)
+        await engine.attach()
+        await engine.feed.send_bytes(bytes(83))
+        await engine.subscribe(17, NIFTY.key)
+        while not engine.feed_frames:
+            await engine.step()
+        await engine.leave()
+
+
 async def test_dropped_feeds_end_without_a_close_frame() -> None:
     async with serving() as (_, visitor):
         feed = await visitor.feed()

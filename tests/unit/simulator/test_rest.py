@@ -296,6 +296,18 @@ async def test_rates_are_counted_while_time_runs_in_virtual_time() -> None:
         await feed.close()
 
 
+async def test_in_stepped_time_only_the_engines_numbered_requests_are_counted() -> None:
+    async with serving(stepped=True) as (_, visitor):
+        engine = SteppedEngine(visitor)
+        await engine.attach()
+        body = {"IDX_I": [13]}
+        assert [(await visitor.ask("POST", "/v2/marketfeed/ltp", body))[0] for _ in range(3)] == [200] * 3
+        numbered = [engine.request("POST", "/v2/marketfeed/ltp", body) for _ in range(2)]
+        await engine.until(numbered[1])
+        assert sorted([(await engine.answers[number])[0] for number in numbered]) == [200, 429]
+        await engine.leave()
+
+
 async def test_limits_can_be_switched_off() -> None:
     async with serving(limited=False) as (_, visitor):
         feed = await visitor.feed()

@@ -127,6 +127,11 @@ class DhanRest:
         return f"DhanRest({self._settings.base_url!r})"
 
     @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        return self._settings.base_url
+
+    @property
     def client_id(self) -> str:
         """The client id that order bodies must repeat."""
         return self._settings.client_id

@@ -45,7 +45,7 @@ def choose_run(data_dir: Path, seed: int, day: date | None, index: Path | None, 
 
 
 def _resumed(folder: Path) -> DevRun | None:
-    from algo_scalper.adapters.storage.stores import open_stores  # noqa: PLC0415 - heavy, and only asked here
+    from algo_scalper.adapters.storage.stores import open_stores
 
     try:
         marker = msgspec.json.decode((folder / "run.json").read_bytes(), type=_Marker)

@@ -70,8 +70,8 @@ class EngineOptions(msgspec.Struct, frozen=True):
 
 def run_engine(options: EngineOptions) -> None:
     """The engine process, whole: exit code 0 at the end of the day, 70 after a fault."""
-    from algo_scalper.runtime.engine_process import EngineProcess, EngineSettings  # noqa: PLC0415 - heavy
-    from algo_scalper.runtime.sudden_death import killer  # noqa: PLC0415
+    from algo_scalper.runtime.engine_process import EngineProcess, EngineSettings
+    from algo_scalper.runtime.sudden_death import killer
 
     algo, settings = _settings(options.config)
     _allowed(settings)
@@ -164,8 +164,8 @@ async def _answers(url: str, clock: Clock, simulator: asyncio.subprocess.Process
 
 async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Path, port: int) -> None:
     """The desk in this process, the engine as its child."""
-    from algo_scalper.interfaces.api.app import DeskSettings, EngineState, listen, serve_desk  # noqa: PLC0415 - heavy
-    from algo_scalper.runtime.supervise import EngineChild  # noqa: PLC0415
+    from algo_scalper.interfaces.api.app import DeskSettings, EngineState, listen, serve_desk
+    from algo_scalper.runtime.supervise import EngineChild
 
     listen("127.0.0.1", port).close()  # say at once when the port is taken, before anything trades
     clock = SystemClock()
@@ -201,11 +201,11 @@ async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Pa
 
 async def _sell_floors(url: str, account: str, broker: str) -> None:
     """The engine stays down: our floors become marketable limits, at the broker that still has them."""
-    from algo_scalper.adapters.dhan.orders import DhanBroker  # noqa: PLC0415 - only in need
-    from algo_scalper.adapters.dhan.rest import DhanRest  # noqa: PLC0415
-    from algo_scalper.runtime.engine_process import simulator_settings  # noqa: PLC0415
-    from algo_scalper.runtime.lifeboat import sell_floors  # noqa: PLC0415
-    from algo_scalper.runtime.opening import account_tag  # noqa: PLC0415
+    from algo_scalper.adapters.dhan.orders import DhanBroker
+    from algo_scalper.adapters.dhan.rest import DhanRest
+    from algo_scalper.runtime.engine_process import simulator_settings
+    from algo_scalper.runtime.lifeboat import sell_floors
+    from algo_scalper.runtime.opening import account_tag
 
     if broker == "paper":
         _say("lifeboat: the paper book lives with the engine; what it holds is kept for the next start")
@@ -221,7 +221,7 @@ async def _sell_floors(url: str, account: str, broker: str) -> None:
 
 def _say_end(data_dir: Path, account: str, state: str) -> None:
     """The day's report, when the engine has ended by itself."""
-    from algo_scalper.interfaces.cli.study import report_of  # noqa: PLC0415
+    from algo_scalper.interfaces.cli.study import report_of
 
     if state == "stopped" and (data_dir / "trading.sqlite3").exists():
         for line in report_of(data_dir, account, None):
@@ -264,7 +264,7 @@ def _scalper(command: str) -> list[str]:
 
 
 def _free_port() -> int:
-    import socket  # noqa: PLC0415 - for this one question
+    import socket
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -275,7 +275,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Uvloop where it exists."""
     if sys.platform == "win32":
         return None
-    import uvloop  # noqa: PLC0415 - not installed on Windows
+    import uvloop
 
     return uvloop.new_event_loop
 

@@ -14,7 +14,7 @@ import msgspec
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.interfaces.simulator.outbox import Outbox
-from algo_scalper.interfaces.simulator.venue import LOST, Exchange, Venue
+from algo_scalper.interfaces.simulator.venue import LOST, Inquiry, Venue
 from algo_scalper.runtime.clock import first_of, settle
 
 STEPS_AT_ONCE = 40
@@ -99,7 +99,7 @@ class SteppedTime:
         self._venue = venue
         self._engine: Outbox | None = None
         self._ready: Ready | None = None
-        self._pending: dict[int, Exchange] = {}
+        self._pending: dict[int, Inquiry] = {}
 
     @property
     def attached(self) -> bool:
@@ -112,7 +112,6 @@ class SteppedTime:
         while not self._venue.run_until(until_ns, STEPS_AT_ONCE):
             pass
         self._venue.attached()
-        self._venue.time_runs = True
         self._engine = outbox
         self._ready = None
 
@@ -122,16 +121,15 @@ class SteppedTime:
             return
         self._engine = None
         self._ready = None
-        self._venue.time_runs = False
         self._venue.detached()
         pending, self._pending = self._pending, {}
-        for exchange in pending.values():
-            exchange.written.set_result(LOST)
+        for inquiry in pending.values():
+            inquiry.written.set_result(LOST)
 
-    def take(self, exchange: Exchange) -> None:
+    def take(self, inquiry: Inquiry) -> None:
         """A request of the attached engine: it is sent when the engine is ready, in the order of its number."""
-        exchange.engine = self._venue.engine
-        self._pending[exchange.sequence] = exchange
+        inquiry.engine = self._venue.engine
+        self._pending[inquiry.sequence] = exchange
         self._venue.counters.requests += 1
         self.progress()
 

@@ -26,7 +26,7 @@ from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal, 
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, internal_error, not_found, success
 from algo_scalper.interfaces.simulator.state import StateFile
-from algo_scalper.interfaces.simulator.venue import TOKEN_EXPIRED, Exchange, Lost, OrderSession, Venue
+from algo_scalper.interfaces.simulator.venue import TOKEN_EXPIRED, Inquiry, Lost, OrderSession, Venue
 from algo_scalper.simulation.world import World
 
 HOST = "127.0.0.1"
@@ -150,18 +150,18 @@ class SimulatorServer:
             client_id=request.headers.get("client-id", ""),
             body=await request.read(),
         )
-        exchange = Exchange(call, asyncio.get_running_loop().create_future())
+        inquiry = Inquiry(call, asyncio.get_running_loop().create_future())
         sequence = request.headers.get("X-Sim-Seq", "")
         if self.stepped is not None and self.stepped.attached and sequence.isdigit():
-            exchange.sequence = int(sequence)
-            self.stepped.take(exchange)
+            inquiry.sequence = int(sequence)
+            self.stepped.take(inquiry)
         else:
             if self.paced is not None:
                 if call.method != "GET" and call.path.startswith("/orders"):
                     self.paced.begin()
                 self.paced.catch_up()
-            self.venue.take(exchange)
-        written = await exchange.written
+            self.venue.take(inquiry)
+        written = await inquiry.written
         if isinstance(written, Lost):
             if request.transport is not None:
                 request.transport.close()

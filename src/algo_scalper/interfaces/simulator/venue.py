@@ -53,7 +53,7 @@ LOST = Lost()
 Written = Reply | Lost
 
 
-class Exchange(msgspec.Struct):
+class Inquiry(msgspec.Struct):
     """One HTTP request being answered."""
 
     call: Call
@@ -103,7 +103,7 @@ class Venue:
         self.limits = RateLimits()
         self.limited = limited
         self.time_runs = False
-        """Does virtual time move by itself, or by an attached engine? While it stands, no rate is counted."""
+        """Does virtual time move by itself? While it stands only a stepped engine's requests count against a rate."""
         self.counters = Counters()
         self.feeds: list[FeedSession] = []
         self.order_sockets: list[OrderSession] = []
@@ -118,10 +118,10 @@ class Venue:
         self._watched: Counter[int] = Counter()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._number = 0
-        self._asked: dict[int, Exchange] = {}
+        self._asked: dict[int, Inquiry] = {}
         self._answered: list[int] = []
         self._lost: list[int] = []
-        self._held: list[Exchange] = []
+        self._held: list[Inquiry] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._sockets_made = 0
 
@@ -164,41 +164,42 @@ class Venue:
 
     # HTTP
 
-    def take(self, exchange: Exchange) -> None:
+    def take(self, inquiry: Inquiry) -> None:
         """Answer a request, now or when its answer is due; its future gets the answer."""
         if self.faults.frozen(self.world.now_ns):
-            self._held.append(exchange)
+            self._held.append(inquiry)
             return
-        call = exchange.call
+        call = inquiry.call
         found = find(call.method, call.path)
         if found is None:
             shown = f"/v2{call.path}" if call.is_v2 else call.path
-            self._answer(exchange, not_found(shown, self.world.now_ns // NS_PER_MS))
+            self._answer(inquiry, not_found(shown, self.world.now_ns // NS_PER_MS))
             return
         endpoint, argument = found
-        reply = self._refused(endpoint, call)
+        reply = self._refused(endpoint, inquiry)
         if reply is not None:
-            self._answer_later(exchange, endpoint, reply)
+            self._answer_later(inquiry, endpoint, reply)
             return
         if endpoint.is_order and self.faults.lose_before:
             self.faults.lose_before -= 1
-            self.later(self.world.latency.answer_ns, lambda: self._answer(exchange, LOST))
+            self.later(self.world.latency.answer_ns, lambda: self._answer(inquiry, LOST))
             return
         if endpoint.is_order and self.faults.reject_next:
             self.faults.reject_next -= 1
-            self._answer_later(exchange, endpoint, order_error(self.faults.reject_text))
+            self._answer_later(inquiry, endpoint, order_error(self.faults.reject_text))
             return
         answer = endpoint.answer(self.desk, call, argument)
         if isinstance(answer, Reply):
-            self._answer_later(exchange, endpoint, answer)
+            self._answer_later(inquiry, endpoint, answer)
         else:
-            self._ask(exchange, answer)
+            self._ask(inquiry, answer)
 
-    def _refused(self, endpoint: Endpoint, call: Call) -> Reply | None:
+    def _refused(self, endpoint: Endpoint, inquiry: Inquiry) -> Reply | None:
         """Turned away for its token or its rate, before anything is looked at."""
+        call = inquiry.call
         if endpoint.access is not Access.OPEN and not self.admits(call.token, call.client_id or self.desk.client_id):
             return turned_away(endpoint.access)
-        counted = self.limited and self.time_runs
+        counted = self.limited and (self.time_runs or inquiry.sequence)
         if counted and not self.limits.take(endpoint.family, self.world.now_ns, budget_key(call)):
             return rate_limited()
         return None
@@ -208,48 +209,48 @@ class Venue:
         good = self.faults.token is TokenState.GOOD
         return good and token == self.desk.token and client_id == self.desk.client_id
 
-    def _ask(self, exchange: Exchange, asked: Asked) -> None:
+    def _ask(self, inquiry: Inquiry, asked: Asked) -> None:
         """Send it to the world; readings outside stepped time are answered at once, without any passing."""
-        exchange.asked = asked
+        inquiry.asked = asked
         if isinstance(asked, OrderAsked):
             if self.faults.lose_after:
                 self.faults.lose_after -= 1
-                exchange.lose_answer = True
-            self._submit(exchange, asked.command)
+                inquiry.lose_answer = True
+            self._submit(inquiry, asked.command)
         elif isinstance(asked, BookAsked):
-            if exchange.sequence:
-                self._submit(exchange, BookQuery())
+            if inquiry.sequence:
+                self._submit(inquiry, BookQuery())
             else:
                 reply = asked.print(self.world.book())
                 self.on_change()
-                self._answer(exchange, reply)
-        elif exchange.sequence:
-            self._submit(exchange, ChainQuery(asked.underlying, asked.expiry))
+                self._answer(inquiry, reply)
+        elif inquiry.sequence:
+            self._submit(inquiry, ChainQuery(asked.underlying, asked.expiry))
         else:
-            self._answer(exchange, asked.print(self.world.chain(asked.underlying, asked.expiry)))
+            self._answer(inquiry, asked.print(self.world.chain(asked.underlying, asked.expiry)))
 
-    def _submit(self, exchange: Exchange, request: Question) -> None:
+    def _submit(self, inquiry: Inquiry, request: Question) -> None:
         self._number += 1
         self._asked[self._number] = exchange
         self.world.submit(request, self._number)
         self.on_schedule()
 
-    def _answer_later(self, exchange: Exchange, endpoint: Endpoint, reply: Reply) -> None:
+    def _answer_later(self, inquiry: Inquiry, endpoint: Endpoint, reply: Reply) -> None:
         """An answer of the server's own: at once, or in stepped time after the usual latency."""
-        if not exchange.sequence:
-            self._answer(exchange, reply)
+        if not inquiry.sequence:
+            self._answer(inquiry, reply)
             return
         latency = self.world.latency
         wait_ns = latency.answer_ns if endpoint.is_order else latency.read_ns
-        self.later(wait_ns, lambda: self._answer(exchange, reply))
+        self.later(wait_ns, lambda: self._answer(inquiry, reply))
 
-    def _answer(self, exchange: Exchange, written: Written) -> None:
+    def _answer(self, inquiry: Inquiry, written: Written) -> None:
         shown = written.status if isinstance(written, Reply) else "lost"
-        self.served[f"{exchange.call.method} {exchange.call.path} {shown}"] += 1
-        if exchange.sequence and exchange.engine == self.engine:
-            (self._answered if isinstance(written, Reply) else self._lost).append(exchange.sequence)
-        if not exchange.written.done():
-            exchange.written.set_result(written)
+        self.served[f"{inquiry.call.method} {inquiry.call.path} {shown}"] += 1
+        if inquiry.sequence and inquiry.engine == self.engine:
+            (self._answered if isinstance(written, Reply) else self._lost).append(inquiry.sequence)
+        if not inquiry.written.done():
+            inquiry.written.set_result(written)
 
     @property
     def held(self) -> int:
@@ -266,8 +267,8 @@ class Venue:
     def _thaw(self) -> None:
         """What waited out a freeze is taken now, in its order."""
         held, self._held = self._held, []
-        for exchange in held:
-            self.take(exchange)
+        for inquiry in held:
+            self.take(inquiry)
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
             if not connection.done():
@@ -380,11 +381,11 @@ class Venue:
                 self.counters.orders_out += 1
 
     def _world_answered(self, delivery: Answer) -> None:
-        exchange = self._asked.pop(delivery.token, None)
-        if exchange is None or exchange.asked is None:
+        inquiry = self._asked.pop(delivery.token, None)
+        if inquiry is None or inquiry.asked is None:
             return  # a person's order, or the engine that asked is gone
-        reply = _printed(exchange.asked, delivery)
-        self._answer(exchange, LOST if exchange.lose_answer else reply)
+        reply = _printed(inquiry.asked, delivery)
+        self._answer(inquiry, LOST if inquiry.lose_answer else reply)
 
     # Stepped engines
 
