@@ -33,7 +33,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,105 +40,29 @@ import msgspec
 
 from algo_scalper.adapters.dhan.packets import FeedDecoder, encode_full, encode_quote
 from algo_scalper.adapters.journal import FORMAT, JournalHeader, JournalWriter
-from algo_scalper.domain.calendar import expiries
-from algo_scalper.domain.commands import Subscribe
-from algo_scalper.domain.instruments import INDIA_VIX_KEY, NIFTY
-from algo_scalper.domain.market import Candle, OptionChain, Quote, Tick
-from algo_scalper.domain.orders import OrderKind, Side
-from algo_scalper.domain.rules import ExitRules, Rules, TrailStep
-from algo_scalper.domain.units import NS_PER_SECOND, clock_text, ist_ns
-from algo_scalper.runtime.opening import opening_event
+from algo_scalper.domain.instruments import INDIA_VIX_KEY
+from algo_scalper.domain.market import Tick
+from algo_scalper.domain.rules import Rules
+from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.runtime.virtual import CHAIN_EVERY_NS, VirtualRun
 from algo_scalper.simulation.exchange import SimulatedExchange
-from algo_scalper.simulation.market import Line, MarketDay, synthetic_day
 from algo_scalper.simulation.world import World
 from benchmarks.measuring import machine, middle, settle_memory, shipped_rules, table
+from benchmarks.prepared_day import (
+    CONTRACTS,
+    DAY,
+    FROM_NS,
+    SECONDS,
+    SEED,
+    PreparedMarket,
+    held_position,
+    patient,
+    run_up_to_the_hour,
+)
 
-DAY = date(2026, 11, 20)
-SEED = 1
-CONTRACTS = 40
-FROM_S, SECONDS = 10 * 3600, 3600
-"""The measured hour, in seconds of the IST day."""
 AIM = 300_000
-FAR_BPS = 9_000
 NAUTILUS_PYTHONS = ("python3.14", "python3.13", "python3.12")
 PEER = Path(__file__).with_name("nautilus_peer.py")
-
-
-class PreparedLine:
-    """A line whose quotes of the measured hour were made beforehand; before it, the market's own."""
-
-    __slots__ = ("_first", "_line", "_made", "_prints", "key", "phase_ns", "start_ns")
-
-    def __init__(self, line: Line, first: int) -> None:
-        self._line, self._first = line, first
-        self.key, self.phase_ns, self.start_ns = line.key, line.phase_ns, line.start_ns
-        seconds = range(first, first + SECONDS)
-        self._prints = [line.prints(second) for second in seconds]
-        self._made = [line.quote(second) for second in seconds]
-
-    def quote(self, second: int) -> Quote:
-        at = second - self._first
-        return self._made[at] if 0 <= at < SECONDS else self._line.quote(second)
-
-    def prints(self, second: int) -> bool:
-        at = second - self._first
-        return self._prints[at] if 0 <= at < SECONDS else self._line.prints(second)
-
-    def printed(self) -> list[Quote]:
-        """The quotes of the hour that are packets."""
-        return [quote for quote, prints in zip(self._made, self._prints, strict=True) if prints]
-
-
-class Silent:
-    """A line of the market that prints nothing: not part of the mix."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self.key, self.phase_ns, self.start_ns = line.key, line.phase_ns, line.start_ns
-
-    def quote(self, second: int) -> Quote:
-        return self._line.quote(second)
-
-    def prints(self, second: int) -> bool:
-        del second
-        return False
-
-
-class PreparedMarket:
-    """A `MarketDay` whose measured hour is read instead of made."""
-
-    def __init__(self, market: MarketDay, keys: list[int], first: int) -> None:
-        self._market = market
-        self.axis, self.contracts = market.axis, market.contracts
-        began = time.process_time()
-        self.lines = {key: PreparedLine(market.line(key), first) for key in keys}
-        self.generation_s = time.process_time() - began
-        self._chains: dict[int, OptionChain] = {}
-
-    def line(self, key: int) -> PreparedLine | Silent:
-        return self.lines.get(key) or Silent(self._market.line(key))
-
-    def knows(self, key: int) -> bool:
-        return self._market.knows(key)
-
-    def quote(self, key: int, at_ns: int) -> Quote:
-        line = self.line(key)
-        return line.quote((at_ns - line.start_ns) // NS_PER_SECOND)
-
-    def chain(self, underlying: str, expiry: date, at_ns: int) -> OptionChain:
-        """Made in the first round, kept for the measured ones: chains are asked for at the same instants."""
-        made = self._chains.get(at_ns)
-        if made is None:
-            made = self._chains[at_ns] = self._market.chain(underlying, expiry, at_ns)
-        return made
-
-    def history(self, index_key: int, until_ns: int) -> tuple[Candle, ...]:
-        return self._market.history(index_key, until_ns)
-
-    @property
-    def previous_close_paise(self) -> dict[int, int]:
-        return self._market.previous_close_paise
 
 
 class Round(NamedTuple):
@@ -150,32 +73,7 @@ class Round(NamedTuple):
     journal_bytes: int
 
 
-def patient(rules: Rules) -> Rules:
-    """The same rules with a stop, target and trail nothing reaches."""
-    far = tuple(TrailStep(step.from_bps * 50, step.stop_bps) for step in rules.exit.trail)
-    exits: ExitRules = msgspec.structs.replace(
-        rules.exit, stop_bps=FAR_BPS, emergency_bps=FAR_BPS + 100, floor_bps=FAR_BPS + 200, target_bps=200_000,
-        trail=far, time_stop_ns=0,
-    )  # fmt: skip
-    size = msgspec.structs.replace(rules.size, risk_bps=10_000)
-    limits = msgspec.structs.replace(rules.limits, day_loss_bps=9_000, giveback_from_bps=100_000)
-    guards = msgspec.structs.replace(rules.guards, breakeven_bps=10_000)
-    return msgspec.structs.replace(rules, exit=exits, size=size, limits=limits, guards=guards)
-
-
-def mix_of(market: MarketDay, from_ns: int) -> list[int]:
-    """The index, the VIX, and the 40 contracts of the traded expiry nearest to the money."""
-    expiry = next(day for day in expiries(NIFTY.name, DAY, 3) if day > DAY)
-    spot = market.index_paise(NIFTY.name, from_ns)
-    listed = [contract for contract in market.contracts if contract.underlying == NIFTY.name]
-    near = sorted(
-        (contract for contract in listed if contract.expiry == expiry),
-        key=lambda contract: (abs(contract.strike_paise - spot), contract.key),
-    )
-    return [NIFTY.key, INDIA_VIX_KEY, *(contract.key for contract in near[:CONTRACTS])]
-
-
-def run_hour(market: PreparedMarket, keys: list[int], rules: Rules, from_ns: int, journal: Path | None) -> Round:
+def run_hour(market: PreparedMarket, rules: Rules, journal: Path | None) -> Round:
     """The day up to the hour unmeasured, then the hour. Raises AssertionError when it is not the mix it says it is."""
     exchange = SimulatedExchange(market.contracts, DAY, rules.capital_paise)
     world = World(market, exchange, SEED)  # type: ignore[arg-type]
@@ -184,18 +82,15 @@ def run_hour(market: PreparedMarket, keys: list[int], rules: Rules, from_ns: int
         header = JournalHeader(FORMAT, "benchmark", "", "BENCH", 1, DAY, "SIMULATED", "PAPER", world.now_ns)
         writer = JournalWriter(journal, header)
     run = VirtualRun(world, writer, flush=writer.flush if writer is not None else None)
-    run.start(opening_event(world.now_ns, "BENCH", 1, DAY, rules, market.contracts, market.previous_close_paise))
-    run.subscribe(Subscribe(tuple(keys)))
-    run.run(from_ns)
-    assert_position(run, exchange)
+    run_up_to_the_hour(run, market, rules)
     size_before = journal.stat().st_size if journal is not None else 0
     settle_memory()
     began = time.process_time()
-    run.run(from_ns + SECONDS * NS_PER_SECOND)
+    run.run(FROM_NS + SECONDS * NS_PER_SECOND)
     if writer is not None:
         writer.flush(fsync=False)
     cpu_s = time.process_time() - began
-    assert_position(run, exchange)
+    held_position(run)
     ticks = sum(len(line.printed()) for line in market.lines.values())
     journal_bytes = journal.stat().st_size - size_before if journal is not None else 0
     if writer is not None:
@@ -203,26 +98,13 @@ def run_hour(market: PreparedMarket, keys: list[int], rules: Rules, from_ns: int
     return Round(ticks, cpu_s, journal_bytes)
 
 
-def assert_position(run: VirtualRun, exchange: SimulatedExchange) -> None:
-    """One position, held, with its floor working at the exchange."""
-    positions = run.session.engine.state.open_positions()
-    assert len(positions) == 1, f"{len(positions)} positions at {clock_text(run.world.now_ns)}, one was to be open"
-    assert positions[0].held, "the position is not held"
-    floors = [o for o in exchange.working() if o.side is Side.SELL and o.kind is OrderKind.STOP_LIMIT]
-    assert len(floors) == 1, f"{len(floors)} floors at the exchange"
-
-
-def decode_s(market: PreparedMarket, rules: Rules) -> tuple[int, float]:
-    """Packets of the same ticks through the decoder: how many, and CPU seconds."""
-    del rules
-    quotes = [quote for line in market.lines.values() for quote in line.printed()]
-    packets = [encode_full(quote) if quote.bids or quote.asks else encode_quote(quote.tick) for quote in quotes]
-    ticks = {contract.key: contract.tick_paise for contract in market.contracts} | {NIFTY.key: 5, INDIA_VIX_KEY: 1}
-    decode = FeedDecoder(ticks).decode
+def decode_s(packets: list[bytes], tick_sizes: dict[int, int]) -> float:
+    """CPU seconds of the decoder on packets of the same ticks."""
+    decode = FeedDecoder(tick_sizes).decode
     began = time.process_time()
     for packet in packets:
         decode(packet, 0)
-    return len(packets), time.process_time() - began
+    return time.process_time() - began
 
 
 def floor_s(ticks: list[Tick], held: int) -> float:
@@ -319,18 +201,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-peer", action="store_true", help="leave NautilusTrader out")
     asked = parser.parse_args()
-    market = synthetic_day(DAY, SEED)
-    from_ns = ist_ns(DAY, FROM_S)
-    first = (from_ns - market.axis.open_ns) // NS_PER_SECOND + 1
-    keys = mix_of(market, from_ns)
+    market = PreparedMarket()
     rules = patient(shipped_rules(1))
-    prepared = PreparedMarket(market, keys, first)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run_hour(prepared, keys, rules, from_ns, None)  # makes the chains
-        quotes = [quote for line in prepared.lines.values() for quote in line.printed()]
-        ticks = sorted((quote.tick for quote in quotes), key=lambda tick: tick.at_ns)
-        held = keys[2]
+        run_hour(market, rules, None)  # makes the chains
+        quotes = market.printed()
+        ticks = [quote.tick for quote in quotes]
+        packets = [encode_full(quote) if quote.asks else encode_quote(quote.tick) for quote in quotes]
+        held = market.keys[2]
         python, why_not = (None, "left out") if asked.no_peer else nautilus_python(folder)
         ticks_file = folder / "ticks.json"
         write_ticks(ticks_file, ticks, held)
@@ -340,13 +219,11 @@ def main() -> None:
         floors: list[float] = []
         decodes: list[float] = []
         peers: dict[bool, list[PeerRound]] = {True: [], False: []}
-        packets = 0
         for number in range(asked.rounds):
-            whole.append(run_hour(prepared, keys, rules, from_ns, folder / f"{number}.journal"))
-            bare.append(run_hour(prepared, keys, rules, from_ns, None))
+            whole.append(run_hour(market, rules, folder / f"{number}.journal"))
+            bare.append(run_hour(market, rules, None))
             floors.append(floor_s(ticks, held))
-            packets, seconds = decode_s(prepared, rules)
-            decodes.append(seconds)
+            decodes.append(decode_s(packets, market.tick_sizes))
             for strategy in (True, False):
                 if python is not None:
                     done = peer_round(python, ticks_file, strategy)
@@ -373,8 +250,8 @@ def main() -> None:
         rows.append((f"NautilusTrader: {why_not}", "-", "-", "-"))
     rows += [
         row("plain Python loop (the floor)", len(ticks), floors),
-        row("apart: decoding the packets", packets, decodes),
-        row("apart: making the market (quotes)", len(prepared.lines) * SECONDS, [prepared.generation_s]),
+        row("apart: decoding the packets", len(packets), decodes),
+        row("apart: making the market (quotes)", len(market.lines) * SECONDS, [market.generation_s]),
     ]
     size = whole[0].journal_bytes / count
     table(

@@ -1,7 +1,6 @@
-"""One seed, one run: the real engine and lane queue through the real session, against a small world in which
-everything goes wrong that the network, the market, a person, our disk and our own process can do.
+"""One seed, one run: the real engine, session and lane queue against a small world in which everything goes wrong.
 
-All chance comes from one seeded source and nothing reads a clock, so a seed is a run, event by event. A crash throws
+Everything, that is, which the network, the market, a person, our disk and our own process can do. All chance comes from one seeded source and nothing reads a clock, so a seed is a run, event by event. A crash throws
 away engine, lane and whatever was not committed; the exchange, the wire's requests under way and the store go on.
 """
 
@@ -10,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from heapq import heappop, heappush
 from random import Random
 
@@ -42,6 +42,7 @@ from algo_scalper.domain.events import (
     OrderReported,
     RulesChanged,
     SecondPassed,
+    SessionStopping,
     SoftState,
 )
 from algo_scalper.domain.orders import (
@@ -232,7 +233,7 @@ class Process:
                 self.run.count["dropped"] += 1
                 self._queue.answered(command.key)
                 dropped = OrderDropped(self.run.now_ns, command.order_id, request_of(command), "not_durable")
-                self.run.soon(0, lambda event=dropped: self.run.deliver(event), self.epoch)
+                self.run.soon(0, partial(self.run.deliver, dropped), self.epoch)
                 continue
             self.run.send(command, self.epoch)
             self.run.crash_point("sent_before_arrival")
@@ -618,8 +619,8 @@ class Run:
             if chance.random() < 0.5:  # it waited before the broker looked, not after
                 orders_ns += wait_ns
                 positions_ns += wait_ns
-        partial = self.faults and not self._partial_before and chance.random() < weather.book_partial
-        self._partial_before = partial
+        piece = self.faults and not self._partial_before and chance.random() < weather.book_partial
+        self._partial_before = piece
         read: list[tuple[BrokerOrder, ...]] = []
         held: list[tuple[BrokerPosition, ...]] = []
         self.soon(orders_ns, lambda: read.append(self.exchange.rows()))
@@ -627,7 +628,7 @@ class Run:
 
         def answer() -> None:
             rows, positions = read[0], held[0]
-            if partial:
+            if piece:
                 rows, positions = self._with_a_row_missing(rows, positions)
             self.deliver(BookRead(self.now_ns, began_ns, rows, positions, self.exchange.funds()))
 
@@ -680,7 +681,7 @@ class Run:
             self.store.save_soft(SoftState(at_ns, cooldowns, state.paused_until_ns))
         for feed, until_ns in list(self._lost_until_ns.items()):
             if at_ns >= until_ns:
-                self._guarded(lambda feed=feed: self._restore(feed))
+                self._guarded(partial(self._restore, feed))
         if self.faults:
             self._guarded(lambda: self._misfortunes(at_ns))
 
@@ -754,6 +755,9 @@ class Run:
         elif self.events > self.wanted_events // 2 and hits(weather.not_durable, "store:failing"):
             self.store.failing = True
         self._operator(at_ns)
+        if hits(weather.stop, "stopped"):
+            self.deliver(SessionStopping(at_ns, "Ctrl-C"))
+            raise Crashed
         if hits(weather.rules, "rules_changed"):
             self._change_rules(rules_of(chance, self.rules.version + 1))
         self._person()
@@ -925,8 +929,10 @@ class Run:
     def _story(self, what: str) -> str:
         lines = [
             f"seed {self.seed}, event {self.events} at {clock_text(self.now_ns)}: {what}",
-            *(f"  {number:5d} {clock_text(at_ns)}.{at_ns // NS_PER_MS % 1000:03d} {_line(record)}"
-              for number, at_ns, record in self.trail),
+            *(
+                f"  {number:5d} {clock_text(at_ns)}.{at_ns // NS_PER_MS % 1000:03d} {_line(record)}"
+                for number, at_ns, record in self.trail
+            ),
             f"  {self.weather}",
             f"run it again: python -m tests.chaos.hunt --seed {self.seed}",
         ]
@@ -936,7 +942,8 @@ class Run:
 def _line(record: object) -> str:
     if isinstance(record, BookRead):
         rows = " ".join(
-            f"{r.correlation_id}:{r.side.name[0]}{r.filled_quantity}/{r.quantity}:{r.status.value}" for r in record.orders[-6:]
+            f"{r.correlation_id}:{r.side.name[0]}{r.filled_quantity}/{r.quantity}:{r.status.value}"
+            for r in record.orders[-6:]
         )
         nets = " ".join(f"{p.key & 0xFFFF}:{p.net_quantity}" for p in record.positions if p.net_quantity)
         return f"BookRead began {record.began_ns // NS_PER_MS % 100_000} [{rows}] held [{nets}]"
@@ -949,4 +956,4 @@ def run_seed(seed: int, events: int = EVENTS) -> Counter[str]:
     return Run(seed, events).run()
 
 
-__all__ = ["Broken", "DayLedger", "Run", "run_seed"]
+__all__ = ["Broken", "Run", "run_seed"]

@@ -134,7 +134,9 @@ class Promises:
                 rests[command.order_id] = max(rests[command.order_id], command.quantity - filled)
         selling = sum(rests.values())
         if sold + selling > bought:
-            raise Broken(f"never naked: {key & 0xFFFF} bought {bought}, sold {sold}, and {selling} more may be sold {rests}")
+            raise Broken(
+                f"never naked: {key & 0xFFFF} bought {bought}, sold {sold}, and {selling} more may be sold {rests}"
+            )
         if len(live) > 1:
             raise Broken(f"never double: {key & 0xFFFF} has {len(live)} sell orders that may trade: {sorted(live)}")
 
@@ -201,7 +203,19 @@ class Promises:
         position = state.positions[state.orders[command.order_id].position_id]
         if position.state is PositionState.HANDED_OVER and not isinstance(command, CancelOrder):
             raise Broken(f"{position.id} was handed over, and yet {command}")
+        if state.stopping:
+            raise Broken(f"{command} after the process was asked to end")
+        if command.purpose is Purpose.EXIT and not isinstance(command, CancelOrder):
+            self._sells_what_is_held(state, position, command)
         self._placed.append(now_ns)
+
+    def _sells_what_is_held(self, state: State, position: Position, command: PlaceOrder | ModifyOrder) -> None:
+        """A sell order is always for everything held: no more, and no less either."""
+        sells = command.quantity
+        if isinstance(command, ModifyOrder):
+            sells -= state.orders[command.order_id].filled_quantity
+        if sells != position.held:
+            raise Broken(f"{position.id} holds {position.held}, and its order is to sell {sells}: {command}")
 
     def _may_enter(self, state: State, command: PlaceOrder) -> None:
         if self.run.store.standing_halt or state.ledger.halted:
@@ -240,7 +254,9 @@ class Promises:
             if order.filled_quantity and (row is None or row.filled_quantity < order.filled_quantity):
                 raise Broken(f"order {order.id} has {order.filled_quantity} filled, the exchange says {row}")
         if (bought, cost) != (position.bought_quantity, position.cost_paise):
-            raise Broken(f"{position.id} bought {position.bought_quantity}, its orders {bought}; cost {position.cost_paise}, {cost}")
+            raise Broken(
+                f"{position.id} bought {position.bought_quantity}, its orders {bought}; cost {position.cost_paise}, {cost}"
+            )
         by_hand = position.sold_quantity - sold
         if by_hand < 0 or position.proceeds_paise < proceeds:
             raise Broken(f"{position.id} sold {position.sold_quantity}, its orders {sold}")

@@ -56,6 +56,8 @@ class Weather(msgspec.Struct, frozen=True):
     words: float
     kill: float
     rules: float
+    stop: float
+    """The process is asked to end, and started again."""
     not_durable: float
     commits_apart: bool
     """Commits take time, and events are handled meanwhile; else everything happens inside one event."""
@@ -107,6 +109,7 @@ def weather_of(chance: Random) -> Weather:
         words=rate(0.003),
         kill=chance.choice((0.0, 0.0, 0.0, 0.0008)),
         rules=rate(0.001),
+        stop=rate(0.0005),
         not_durable=chance.choice((0.0, 0.0, 0.0, 0.001)),
         commits_apart=chance.random() < 0.5,
         evening=chance.random() < 0.1,
@@ -153,7 +156,7 @@ def rules_of(chance: Random, version: int = 1) -> Rules:
         orders=OrderRules(
             trail_gap_ns=2 * NS_PER_SECOND,
             trail_step_bps=100,
-            settle_ns=chance.choice((2, 5, 10)) * NS_PER_SECOND,
+            settle_ns=chance.choice((2, 5, 10, 60)) * NS_PER_SECOND,
             entry_wait_ns=chance.choice((500 * NS_PER_MS, 3 * NS_PER_SECOND)),
         ),
     )

@@ -60,6 +60,8 @@ def _take_back(state: State, position: Position, out: list[Command]) -> None:
 def _bought(state: State, position: Position, quantity: int, value_paise: int, out: list[Command]) -> None:
     first = position.bought_quantity == 0
     late = position.state is PositionState.CLOSED
+    if late and not first:
+        _unbook(state, position)
     position.bought_quantity += quantity
     position.cost_paise += value_paise
     position.state = next_position_state(position.state, PositionTrigger.BOUGHT)
@@ -70,8 +72,6 @@ def _bought(state: State, position: Position, quantity: int, value_paise: int, o
         position.opened_ns = state.now_ns
         position.high_water_paise = position.low_water_paise = average
     if late:
-        if position.sold_quantity:
-            _unbook(state, position)
         # An entry that was believed over has traded after all: it is held now, and is left at once.
         position.exit_reason = ExitReason.LATE_FILL
         position.exit_asked_ns = state.now_ns
@@ -211,14 +211,19 @@ def halt_day(state: State, why: str, out: list[Command]) -> None:
     out.append(Notify(state.now_ns, "warning", "halted", f"No more entries today: {why}"))
 
 
+def mark_paise(state: State, position: Position) -> int:
+    """What an open position is valued at: its last bid; its average fill where there is none."""
+    tick = state.ticks.get(position.key)
+    return tick.bid_paise if tick is not None and tick.bid_paise else position.average_paise
+
+
 def day_net_paise(state: State) -> int:
     """Realised and open at the bid, less all charges, those of leaving included."""
     net = state.ledger.net_paise
     for position in state.open_by_key.values():
         if not position.bought_quantity:
             continue
-        tick = state.ticks.get(position.key)
-        bid = tick.bid_paise if tick is not None and tick.bid_paise else position.average_paise
+        bid = mark_paise(state, position)
         net += position.realised_paise + position.open_paise(bid)
         net -= position.charges_paise + exit_charges_paise(state, position, bid)
     return net

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from algo_scalper.domain.commands import Command, Notify
+from algo_scalper.domain.commands import Command, Notify, Subscribe
 from algo_scalper.domain.decisions import Direction, ExitReason
 from algo_scalper.domain.events import OrderAccepted, OrderDropped, OrderRejected, OrderReported, OrderUnknown
 from algo_scalper.domain.instruments import OptionType
@@ -137,7 +137,7 @@ def on_dropped(state: State, event: OrderDropped, out: list[Command]) -> None:
 def on_reported(state: State, event: OrderReported, out: list[Command]) -> None:
     """A push of the order socket."""
     row = event.row
-    order = find_order(state, row)
+    order = find_order(state, row, out)
     if order is None:
         on_foreign_row(state, row, out)
         return
@@ -145,17 +145,17 @@ def on_reported(state: State, event: OrderReported, out: list[Command]) -> None:
     _after(state, order, out)
 
 
-def find_order(state: State, row: BrokerOrder) -> Order | None:
+def find_order(state: State, row: BrokerOrder, out: list[Command]) -> Order | None:
     """Our order behind a row of the book, claimed anew when our books have lost it."""
     order = state.orders.get(row.correlation_id)
     if order is not None or not state.is_ours(row.correlation_id):
         return order
-    return _claim(state, row)
+    return _claim(state, row, out)
 
 
-def _claim(state: State, row: BrokerOrder) -> Order | None:
+def _claim(state: State, row: BrokerOrder, out: list[Command]) -> Order | None:
     """A row with our tag that our books do not know: its intent was lost with a disk, not its fills."""
-    position = state.open_by_key.get(row.key) or _claim_position(state, row)
+    position = state.open_by_key.get(row.key) or _claim_position(state, row, out)
     if position is None:
         return None
     purpose = Purpose.ENTRY if row.side is Side.BUY else Purpose.EXIT
@@ -177,7 +177,7 @@ def _claim(state: State, row: BrokerOrder) -> Order | None:
     return order
 
 
-def _claim_position(state: State, row: BrokerOrder) -> Position | None:
+def _claim_position(state: State, row: BrokerOrder, out: list[Command]) -> Position | None:
     """The position of a claimed buy, under the rules of today; None where there is nothing to watch over."""
     contract = state.contracts.get(row.key)
     if contract is None or row.side is not Side.BUY:
@@ -195,6 +195,7 @@ def _claim_position(state: State, row: BrokerOrder) -> Position | None:
     )
     reopen(state, position)
     state.touch_position(position)
+    out.append(Subscribe((position.key,)))  # it may be held, and far from the strikes watched today
     return position
 
 

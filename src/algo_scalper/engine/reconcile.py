@@ -21,7 +21,7 @@ from algo_scalper.domain.orders import (
 )
 from algo_scalper.domain.positions import Position, PositionState, PositionTrigger, next_position_state
 from algo_scalper.domain.units import NS_PER_SECOND
-from algo_scalper.engine.exits import hand_over, tend
+from algo_scalper.engine.exits import hand_over, tend, withdraw
 from algo_scalper.engine.fills import charges_of, close_if_flat
 from algo_scalper.engine.on_order import apply_row, find_order, on_foreign_row
 from algo_scalper.engine.state import State
@@ -47,8 +47,9 @@ def on_book_read(state: State, event: BookRead, out: list[Command]) -> None:
     state.funds = event.funds
     seen: set[str] = set()
     state.foreign_keys.clear()
-    for row in event.orders:
-        order = find_order(state, row)
+    # Buys first, though Dhan lists the newest first: what was sold had been bought.
+    for row in sorted(event.orders, key=lambda row: row.side):
+        order = find_order(state, row, out)
         if order is not None:
             seen.add(order.id)
             _settle_found(state, order, row, event.began_ns, out)
@@ -62,6 +63,9 @@ def on_book_read(state: State, event: BookRead, out: list[Command]) -> None:
     if first:
         out.append(Notify(state.now_ns, "info", "reconciled", "The broker's book is read and agrees with ours"))
     _compare_positions(state, event, out)
+    for order in list(state.orders.values()):
+        if order.is_live and state.positions[order.position_id].state is PositionState.CLOSED:
+            withdraw(state, order, out)  # believed over, and alive after all
     for position in state.open_positions():
         tend(state, position, out)
         close_if_flat(state, position, out)
@@ -203,8 +207,8 @@ def _taken(
     position.sold_quantity += quantity
     position.proceeds_paise += value_paise * quantity // sold
     position.state = next_position_state(position.state, PositionTrigger.SOLD)
-    if not position.held and not squared:
-        position.exit_reason = ExitReason.CLOSED_AT_BROKER_BY_PERSON
+    if not position.held:
+        position.exit_reason = reason if squared else ExitReason.CLOSED_AT_BROKER_BY_PERSON
     position.charges_paise = charges_of(state, position).total_paise
     state.touch_position(position)
     close_if_flat(state, position, out)

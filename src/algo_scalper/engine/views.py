@@ -13,7 +13,7 @@ from algo_scalper.domain.instruments import key_text
 from algo_scalper.domain.orders import Order, Purpose
 from algo_scalper.domain.positions import Position
 from algo_scalper.domain.units import NS_PER_MS, clock_text, ist_ns, percent_text, ratio_bps, rupees_text
-from algo_scalper.engine.fills import charges_of, day_net_paise, exit_charges_paise
+from algo_scalper.engine.fills import charges_of, day_net_paise, exit_charges_paise, mark_paise
 from algo_scalper.engine.state import IndexState, State
 from algo_scalper.risk.day_limits import budget_left_paise, day_loss_limit_paise
 from algo_scalper.risk.trailing import emergency_paise, next_trail_paise, target_paise
@@ -323,8 +323,9 @@ def _position(state: State, position: Position) -> PositionView:
     average, rules, contract = position.average_paise, position.exit_rules, position.contract
     floor = state.live_order(position, Purpose.EXIT)
     entry = state.live_order(position, Purpose.ENTRY)
-    leaving = exit_charges_paise(state, position, bid) if position.held else 0
-    gross = position.realised_paise + position.open_paise(bid)
+    mark = mark_paise(state, position)
+    leaving = exit_charges_paise(state, position, mark) if position.held else 0
+    gross = position.realised_paise + position.open_paise(mark)
     return PositionView(
         id=position.id,
         key=position.key,

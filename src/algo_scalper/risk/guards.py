@@ -64,9 +64,7 @@ def outside_entry_window(context: EntryContext) -> Refusal | None:
 def gap_wait(context: EntryContext) -> Refusal | None:
     """After a large night gap, or one that is not known, the first hour is noise."""
     gap_bps = context.gap_bps
-    if context.now_ns >= context.gap_until_ns or (
-        gap_bps is not None and abs(gap_bps) < context.rules.guards.gap_bps
-    ):
+    if context.now_ns >= context.gap_until_ns or (gap_bps is not None and abs(gap_bps) < context.rules.guards.gap_bps):
         return None
     return Refusal(
         RefusalReason.GAP_WAIT,

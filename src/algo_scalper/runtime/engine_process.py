@@ -93,7 +93,10 @@ LISTED_DAYS = 75
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """What a start needs beside the rules. ``broker`` is ``paper`` or ``simulator``."""
+    """What a start needs beside the rules. ``broker`` is ``paper`` or ``simulator``.
+
+    ``until_ns``: a stepped run ends there instead of at the end of the day; 0 leaves it to the day.
+    """
 
     data_dir: Path
     account: str
@@ -101,6 +104,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     broker: str = "paper"
     stepped: bool = False
     downtime_ns: int = 0
+    until_ns: int = 0
     socket_path: Path | None = None
     database_url: str | None = None
 
@@ -335,7 +339,13 @@ class EngineProcess:
         def sent() -> tuple[int, int]:
             return self._feed.sent_messages, self._orders.sent_messages
 
+        until_ns = self.settings.until_ns
+
         def after_step() -> None:
+            if not self._lane.idle:
+                self._mark("lane.in_flight")
+            if until_ns and clock.now_ns() >= until_ns:
+                self.stop("the run ends here")
             if self._publisher is not None and self._publisher.view_due:
                 self._publish_view()
             if self._ended.is_set():

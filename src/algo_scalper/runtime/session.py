@@ -70,7 +70,9 @@ class Session:
         """``on_fault`` is called once, with the first exception out of the engine; nothing is handled after it."""
         self.engine = Engine()
         self.poisoned = False
-        self._journal = journal
+        # Looked up once: `take` is on the path of every tick.
+        self._handle = self.engine.handle
+        self._append = journal.append
         self._effects = effects
         self._on_fault = on_fault
         self._perform: dict[type, Callable[[Any], None]] = {
@@ -89,10 +91,10 @@ class Session:
         """Journal, decide, perform. Any exception out of the engine poisons the session."""
         if self.poisoned:
             return
-        journal = self._journal
-        journal.append(event)
+        append = self._append
+        append(event)
         try:
-            commands = self.engine.handle(event)
+            commands = self._handle(event)
         except Exception as fault:  # noqa: BLE001 - whatever it is, no further decision is trusted; see `on_fault`
             self.poisoned = True
             self._on_fault(fault, event)
@@ -100,7 +102,7 @@ class Session:
         if commands:
             perform = self._perform
             for command in commands:
-                journal.append(command)
+                append(command)
                 perform[type(command)](command)
             self._effects.done()
         elif self.engine.state.changed_orders:

@@ -41,7 +41,6 @@ CHAIN_EVERY_NS = 10 * NS_PER_SECOND
 """Four indices at this pace are 0.4 requests a second; the broker's practical budget is about one."""
 
 
-
 class Interest:
     """How many want each key; tells what was wanted by nobody before, and by nobody any more."""
 

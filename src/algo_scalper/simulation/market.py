@@ -212,7 +212,7 @@ class MarketDay:
         spot = self.index_paise(underlying, at_ns)
         if reach is not None:
             near = set(strikes_near(sorted({contract.strike_paise for contract in contracts}), spot, reach))
-            contracts = [contract for contract in contracts if contract.strike_paise in near]
+            contracts = tuple(contract for contract in contracts if contract.strike_paise in near)
         rows = []
         for contract in contracts:
             tick = self.quote(contract.key, at_ns).tick

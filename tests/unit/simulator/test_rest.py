@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -244,6 +245,19 @@ async def test_a_fault_of_ours_is_a_500_and_one_line_in_the_log(
     assert len(failed) == 1
     assert failed[0].exc_info is None
     assert "\n" not in failed[0].getMessage()
+
+
+async def test_what_is_no_http_is_refused_and_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (server, visitor):
+        reader, writer = await asyncio.open_connection(HOST, server.port)
+        writer.write(b"GET / HTTP/1.1\r\nContent-Length: abc\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.0 400")
+        writer.close()
+        await writer.wait_closed()
+        assert (await visitor.ask("GET", "/v2/fundlimit"))[0] == 200
+    (said,) = [record for record in caplog.records if "Content-Length" in record.getMessage()]
+    assert said.exc_info is None
+    assert "\n" not in said.getMessage()
 
 
 async def test_dead_tokens_are_told_so_by_each_family_in_its_way() -> None:

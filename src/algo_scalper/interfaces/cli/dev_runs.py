@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import msgspec
 
+from algo_scalper.domain.calendar import expiries, next_trading_day
+from algo_scalper.domain.rules import Role, Rules
+from algo_scalper.strategy.expiry import choose_expiry
+
 KEPT_RUNS = 10
+MOST_DAYS_TO_EXPIRY = 4
+"""Nearer the expiry a strike of the shipped premium band is listed near the money; a week before, often none is."""
+
+
+def demo_day(today: date, rules: Rules) -> date:
+    """The day simulated when none is named: from today on, the first session near enough to the traded expiry."""
+    traded = next((index.name for index in rules.indices if index.role is Role.TRADE), rules.indices[0].name)
+    day = next_trading_day(today - timedelta(days=1))
+    for _ in range(10):
+        expiry = choose_expiry(expiries(traded, day, 3), day, rules.expiry)
+        if expiry is not None and (expiry - day).days <= MOST_DAYS_TO_EXPIRY:
+            break
+        day = next_trading_day(day)
+    return day
 
 
 class _Marker(msgspec.Struct, frozen=True):

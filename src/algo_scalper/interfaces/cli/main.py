@@ -202,12 +202,28 @@ def engine(
     socket_path: Path | None = None,
     stepped: Annotated[bool, typer.Option()] = False,
     downtime_s: float = 0.0,
+    until_ns: int = 0,
     kill_at: int = 0,
+    marks: Path | None = None,
 ) -> None:
     """The engine process of ``run`` and ``dev``; not for calling by hand."""
     from algo_scalper.interfaces.cli.trading import EngineOptions, run_engine
 
-    run_engine(EngineOptions(sim_url, account, broker, config, data_dir, socket_path, stepped, downtime_s, kill_at))
+    run_engine(
+        EngineOptions(
+            sim_url=sim_url,
+            account=account,
+            broker=broker,
+            config=config,
+            data_dir=data_dir,
+            socket_path=socket_path,
+            stepped=stepped,
+            downtime_s=downtime_s,
+            until_ns=until_ns,
+            kill_at=kill_at,
+            marks=marks,
+        )
+    )
 
 
 def main() -> None:

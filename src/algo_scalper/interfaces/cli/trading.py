@@ -17,9 +17,9 @@ import typer
 from algo_scalper import __version__
 from algo_scalper.domain.errors import BrokerUnreachable, ConfigError
 from algo_scalper.domain.ports import Clock
-from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.domain.units import NS_PER_SECOND, ist_day
 from algo_scalper.interfaces.cli.days import parse_day
-from algo_scalper.interfaces.cli.dev_runs import DevRun, choose_run
+from algo_scalper.interfaces.cli.dev_runs import DevRun, choose_run, demo_day
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import AlgoConfig, load_algo
 from algo_scalper.runtime.gate import LiveReadiness, decide_money, trading_services_allowed
@@ -65,13 +65,15 @@ class EngineOptions(msgspec.Struct, frozen=True):
     socket_path: Path | None
     stepped: bool
     downtime_s: float
+    until_ns: int
     kill_at: int
+    marks: Path | None
 
 
 def run_engine(options: EngineOptions) -> None:
     """The engine process, whole: exit code 0 at the end of the day, 70 after a fault."""
     from algo_scalper.runtime.engine_process import EngineProcess, EngineSettings
-    from algo_scalper.runtime.sudden_death import killer
+    from algo_scalper.runtime.sudden_death import mark_of
 
     algo, settings = _settings(options.config)
     _allowed(settings)
@@ -84,12 +86,13 @@ def run_engine(options: EngineOptions) -> None:
             broker=options.broker,
             stepped=options.stepped,
             downtime_ns=round(options.downtime_s * NS_PER_SECOND),
+            until_ns=options.until_ns,
             socket_path=options.socket_path,
             database_url=settings.text("DATABASE_URL") or None,
         ),
         algo.rules,
         _say,
-        killer(options.kill_at),
+        mark_of(options.kill_at, options.marks),
     )
     factory = None if options.stepped else _fast_loop()
     with asyncio.Runner(loop_factory=factory) as runner:
@@ -118,6 +121,8 @@ def run_dev(options: DevOptions) -> None:
     _say_gate(algo, settings)
     port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
     day = parse_day(options.day)
+    if day is None and options.index is None:
+        day = demo_day(ist_day(SystemClock().now_ns()), algo.rules)
     chosen = choose_run(options.data_dir, options.seed, day, options.index, fresh=options.fresh)
     typer.echo(chosen.sentence)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:

@@ -129,7 +129,7 @@ class SteppedTime:
     def take(self, inquiry: Inquiry) -> None:
         """A request of the attached engine: it is sent when the engine is ready, in the order of its number."""
         inquiry.engine = self._venue.engine
-        self._pending[inquiry.sequence] = exchange
+        self._pending[inquiry.sequence] = inquiry
         self._venue.counters.requests += 1
         self.progress()
 

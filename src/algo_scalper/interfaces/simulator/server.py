@@ -38,6 +38,20 @@ INVALID_REQUEST = 814
 LOGIN_CODE = 42
 
 log = logging.getLogger(__name__)
+http_log = logging.getLogger(f"{__name__}.http")
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Say what was wrong with a malformed request without the HTTP library's traceback."""
+    if record.exc_info and record.exc_info[1] is not None:
+        fault = record.exc_info[1]
+        record.msg = f"{record.getMessage()}: {type(fault).__name__}: {' '.join(str(fault).split())}"
+        record.args = ()
+        record.exc_info = None
+    return True
+
+
+http_log.addFilter(_one_line)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -103,7 +117,7 @@ class SimulatorServer:
         app.router.add_post("/sim/shutdown", self._shutdown)
         app.router.add_get("/sim/clock", self._clock_socket)
         app.router.add_route("*", "/{path:.*}", self._any)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, logger=http_log, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, HOST, self._config.port).start()

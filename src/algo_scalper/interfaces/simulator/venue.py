@@ -231,7 +231,7 @@ class Venue:
 
     def _submit(self, inquiry: Inquiry, request: Question) -> None:
         self._number += 1
-        self._asked[self._number] = exchange
+        self._asked[self._number] = inquiry
         self.world.submit(request, self._number)
         self.on_schedule()
 

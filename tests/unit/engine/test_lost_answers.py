@@ -1,0 +1,214 @@
+"""Neither yes nor no: only the broker's book settles it, and nothing is asked twice meanwhile."""
+
+from __future__ import annotations
+
+from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder, ReadBook
+from algo_scalper.domain.decisions import DecisionKind
+from algo_scalper.domain.orders import BrokerStatus, OrderKind, OrderState
+from algo_scalper.domain.positions import PositionState
+from algo_scalper.domain.units import NS_PER_SECOND
+from tests.unit.engine.story import LOT, Day, codes, is_floor, of, one, orders, reasons
+
+S = NS_PER_SECOND
+
+
+def test_a_lost_entry_is_absent_after_two_books_read_late_enough() -> None:
+    day = Day()
+    entry = day.enter()
+    said = day.lose(entry)
+    assert one(said, ReadBook)
+    order = day.state.orders[entry.order_id]
+    assert order.state is OrderState.UNKNOWN
+    day.now_ns += 9 * S
+    day.book()
+    day.book()
+    assert order.state is OrderState.UNKNOWN, "ten seconds have not passed"
+    assert orders(day.second(1)) == [], "it is not tended, not repeated"
+    day.now_ns += S
+    day.book()
+    assert order.state is OrderState.UNKNOWN, "once is not enough"
+    assert reasons(day.signal(), DecisionKind.REFUSAL) == ["unknown_order"]
+    said = day.book()
+    assert order.state is OrderState.ABSENT
+    assert "settled_absent" in codes(said)
+    assert day.position.state is PositionState.CLOSED
+
+
+def test_a_reading_begun_before_the_bound_proves_nothing() -> None:
+    day = Day()
+    entry = day.enter()
+    day.lose(entry)
+    day.now_ns += 12 * S
+    for _ in range(3):
+        day.book(began_ago_ns=3 * S)
+    assert day.state.orders[entry.order_id].state is OrderState.UNKNOWN
+
+
+def test_a_lost_entry_that_is_found_goes_on() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept_silently(entry)
+    day.lose(entry)
+    day.now_ns += S
+    said = day.book()
+    assert day.state.orders[entry.order_id].state is OrderState.PENDING
+    assert day.state.unknown_orders() == 0
+    assert orders(said) == []
+    cancel = one(orders(day.second(3)), CancelOrder)
+    assert cancel.broker_id == day.rows[entry.order_id].broker_id
+
+
+def test_a_lost_entry_that_traded_gets_its_floor() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept_silently(entry)
+    day.set_row(entry.order_id, status=BrokerStatus.TRADED, filled_quantity=LOT, filled_value_paise=12_000 * LOT)
+    day.lose(entry)
+    day.now_ns += S
+    assert is_floor(one(orders(day.book()), PlaceOrder))
+
+
+def test_the_answer_that_comes_by_the_order_socket_settles_it_too() -> None:
+    day = Day()
+    entry = day.enter()
+    day.lose(entry)
+    day.accept_silently(entry)
+    assert is_floor(one(orders(day.fill(entry.order_id, LOT, 12_000)), PlaceOrder))
+    assert day.state.unknown_orders() == 0
+
+
+def test_a_lost_floor_is_never_placed_twice() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept(entry)
+    floor = one(orders(day.fill(entry.order_id, LOT, 12_000)), PlaceOrder)
+    day.lose(floor)
+    for _ in range(9):
+        assert [c for c in orders(day.second(1, quiet=False)) if isinstance(c, PlaceOrder)] == []
+    day.now_ns += 2 * S
+    day.book()
+    again = one(orders(day.book()), PlaceOrder)
+    assert is_floor(again)
+    assert again.order_id != floor.order_id
+
+
+def test_a_lost_change_is_read_from_the_book_and_asked_again_if_it_did_not_hold() -> None:
+    day = Day()
+    _, floor = day.hold()
+    exit_ = one(orders(day.tick(9_590, 9_600)), ModifyOrder)
+    day.lose(exit_)
+    assert orders(day.tick(9_580, 9_590, after_ns=S)) == [], "its fate is open"
+    again = one(orders(day.book()), ModifyOrder)
+    assert again.kind is OrderKind.LIMIT
+    assert again.order_id == floor.order_id
+
+
+def test_a_lost_change_that_held_is_not_asked_again() -> None:
+    day = Day()
+    _, floor = day.hold()
+    exit_ = one(orders(day.tick(9_590, 9_600)), ModifyOrder)
+    day.set_row(floor.order_id, kind=OrderKind.LIMIT, price_paise=exit_.price_paise, trigger_paise=0)
+    day.lose(exit_)
+    day.now_ns += S // 2
+    assert orders(day.book()) == []
+    assert day.state.orders[floor.order_id].kind is OrderKind.LIMIT
+    assert reasons(day.fill(floor.order_id, LOT, 9_590), DecisionKind.EXIT) == ["stop_loss"]
+
+
+def test_a_book_begun_before_the_change_was_lost_says_nothing_of_it() -> None:
+    day = Day()
+    day.hold()
+    exit_ = one(orders(day.tick(9_590, 9_600)), ModifyOrder)
+    day.lose(exit_)
+    assert orders(day.book(began_ago_ns=1)) == []
+    assert day.state.unknown_orders() == 1
+
+
+def test_a_lost_cancel_is_asked_again_while_the_book_shows_it_working() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept(entry)
+    cancel = one(orders(day.second(4)), CancelOrder)
+    day.lose(cancel)
+    day.now_ns += S
+    assert orders(day.book()) == [], "five seconds between two cancels"
+    again = one(orders(day.second(5)), CancelOrder)
+    day.accept(again)
+    assert day.position.state is PositionState.CLOSED
+
+
+def test_a_lost_cancel_that_held() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept(entry)
+    cancel = one(orders(day.second(4)), CancelOrder)
+    day.set_row(entry.order_id, status=BrokerStatus.CANCELLED)
+    day.lose(cancel)
+    day.now_ns += S
+    day.book()
+    assert day.position.state is PositionState.CLOSED
+
+
+def test_while_anything_is_unknown_the_book_is_read_every_two_seconds() -> None:
+    day = Day()
+    day.lose(day.enter())
+    day.book()
+    assert [len(of(day.second(1), ReadBook)) for _ in range(2)] == [0, 1]
+    day.book()
+    assert [len(of(day.second(1), ReadBook)) for _ in range(2)] == [0, 1]
+
+
+def test_what_was_believed_absent_and_is_found_working_is_withdrawn() -> None:
+    day = Day()
+    entry = day.enter()
+    day.lose(entry)
+    day.now_ns += 11 * S
+    day.book()
+    day.book()
+    assert day.position.state is PositionState.CLOSED
+    day.accept_silently(entry)
+    cancel = one(orders(day.book()), CancelOrder)
+    assert cancel.broker_id == day.rows[entry.order_id].broker_id
+
+
+def test_what_was_believed_over_and_trades_is_left_at_once() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept(entry)
+    day.accept(one(orders(day.second(4)), CancelOrder))
+    assert day.position.state is PositionState.CLOSED
+    day.tick()
+    day.set_row(entry.order_id, status=BrokerStatus.TRADED, filled_quantity=LOT, filled_value_paise=12_000 * LOT)
+    said = day.push(entry.order_id)
+    assert "late_fill" in codes(said, "alarm")
+    exit_ = one(orders(said), PlaceOrder)
+    assert exit_.kind is OrderKind.LIMIT
+    day.accept(exit_)
+    assert reasons(day.fill(exit_.order_id, LOT, 11_980), DecisionKind.EXIT) == ["late_fill"]
+
+
+def test_a_late_fill_of_a_booked_trade_is_booked_once() -> None:
+    from tests.unit.engine.story import TWO_LOTS
+
+    day = Day(rules=TWO_LOTS)
+    entry = day.enter()
+    day.accept(entry)
+    floor = one(orders(day.fill(entry.order_id, LOT, 12_000)), PlaceOrder)
+    day.accept(floor)
+    said = orders(day.tick(9_590, 9_600))
+    day.accept(one(said, CancelOrder))
+    day.accept(one(said, ModifyOrder))
+    day.fill(floor.order_id, LOT, 9_590)
+    assert day.position.state is PositionState.CLOSED
+    first = day.state.ledger.net_paise
+    assert day.state.ledger.realised_paise == (9_590 - 12_000) * LOT
+    # The cancelled half trades after all.
+    day.set_row(entry.order_id, status=BrokerStatus.TRADED, filled_quantity=2 * LOT, filled_value_paise=24_000 * LOT)
+    exit_ = one(orders(day.push(entry.order_id)), PlaceOrder)
+    day.accept(exit_)
+    day.fill(exit_.order_id, LOT, 9_590)
+    ledger = day.state.ledger
+    assert ledger.realised_paise == 2 * (9_590 - 12_000) * LOT
+    assert (ledger.trades, ledger.losses, ledger.losses_in_row) == (1, 1, 1)
+    assert ledger.charges_paise == day.position.charges_paise
+    assert ledger.net_paise < first
