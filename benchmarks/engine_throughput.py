@@ -40,7 +40,7 @@ import msgspec
 
 from algo_scalper.adapters.dhan.packets import FeedDecoder, encode_full, encode_quote
 from algo_scalper.adapters.journal import FORMAT, JournalHeader, JournalWriter
-from algo_scalper.domain.instruments import INDIA_VIX_KEY
+from algo_scalper.domain.instruments import INDIA_VIX_KEY, NIFTY
 from algo_scalper.domain.market import Tick
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import NS_PER_SECOND
@@ -168,7 +168,6 @@ class PeerRound(msgspec.Struct):
     quotes: int
     cpu_s: float
     wall_s: float
-    orders: int
 
 
 def peer_round(python: Path, ticks_file: Path, strategy: bool) -> PeerRound | str:
@@ -184,13 +183,13 @@ def peer_round(python: Path, ticks_file: Path, strategy: bool) -> PeerRound | st
 
 
 def write_ticks(path: Path, ticks: list[Tick], held: int) -> None:
-    """The same ticks for the other process: [held, [at_ns, key, ltp, bid, ask, bid size, ask size] ...]."""
+    """The same ticks for the other process: [held, index, [[at_ns, key, ltp, bid, ask, bid size, ask size] ...]]."""
     rows = [
         (t.at_ns, t.key, t.ltp_paise, t.bid_paise, t.ask_paise, t.bid_total, t.ask_total)
         for t in ticks
         if t.key != INDIA_VIX_KEY
     ]
-    path.write_bytes(msgspec.json.encode([held, rows]))
+    path.write_bytes(msgspec.json.encode([held, NIFTY.key, rows]))
 
 
 # --- all of it -------------------------------------------------------------------------------------------------------
@@ -226,11 +225,11 @@ def main() -> None:
             decodes.append(decode_s(packets, market.tick_sizes))
             for strategy in (True, False):
                 if python is not None:
-                    done = peer_round(python, ticks_file, strategy)
-                    if isinstance(done, str):
-                        python, why_not = None, f"failed: {done}"
+                    answer = peer_round(python, ticks_file, strategy)
+                    if isinstance(answer, str):
+                        python, why_not = None, f"failed: {answer}"
                     else:
-                        peers[strategy].append(done)
+                        peers[strategy].append(answer)
     count = whole[0].ticks
     own = middle([count / each.cpu_s for each in whole])
 
@@ -260,8 +259,8 @@ def main() -> None:
         ("", "ticks/s", "us/tick", "ratio"),
         rows,
         (
-            f"Aim: >= {AIM:,} ticks/s with everything on: {'met' if own >= AIM else 'not met'}. "
-            f"Journal: {size:.1f} bytes a tick; chains polled every {CHAIN_EVERY_NS // NS_PER_SECOND} s count as part of it.",
+            f"Aim: >= {AIM:,} ticks/s with everything on: {'met' if own >= AIM else 'not met'}.",
+            f"Journal: {size:.1f} bytes a tick; chains, polled every {CHAIN_EVERY_NS // NS_PER_SECOND} s, are part of it.",
             machine(),
         ),
     )

@@ -91,12 +91,12 @@ _LIVE = frozenset({BrokerStatus.TRANSIT, BrokerStatus.PENDING, BrokerStatus.PART
 
 
 def chaos_signal(view: StrategyView, rules: SignalRules) -> Signal | None:
-    """Nearly always, and three minutes the same way: what matters is what happens to the order."""
+    """Nearly always, and six minutes the same way: what matters is what happens to the order."""
     del rules
     minute = view.m1.start_ns // NS_PER_MINUTE
-    if minute % 7 == 0:
+    if minute % 9 == 0:
         return None
-    return Signal(Direction.UP if minute // 3 % 2 else Direction.DOWN, SIGNAL, {})
+    return Signal(Direction.UP if minute // 6 % 2 else Direction.DOWN, SIGNAL, {})
 
 
 class Crashed(Exception):
@@ -261,7 +261,7 @@ class Run:
         self.wanted_events = events
         self.chance = Random(seed)
         self.weather = weather_of(self.chance)
-        self.rules = rules_of(self.chance)
+        self.rules = rules_of(self.chance, self.weather.patient)
         self.count: Counter[str] = Counter()
         self.events = 0
         self.trail: deque[tuple[int, int, object]] = deque(maxlen=trail)
@@ -351,19 +351,17 @@ class Run:
             act()
 
     def _idle(self) -> bool:
-        process = self.process
-        return (
-            process is not None
-            and not self.flights
-            and process.state.reconciled
-            and not process.state.open_by_key
-            and not process.state.book_asked_ns
-            and self.now_ns % NS_PER_MINUTE < 50 * NS_PER_SECOND
-            and self.now_ns % NS_PER_MINUTE > 3 * NS_PER_SECOND
-        )
+        """Nothing is under way; what is held rests behind its floor, in a market that stands still for a while."""
+        process, second = self.process, self.now_ns % NS_PER_MINUTE
+        if process is None or self.flights or not 3 * NS_PER_SECOND < second < 50 * NS_PER_SECOND:
+            return False
+        state = process.state
+        if not state.reconciled or state.book_asked_ns or state.unknown_orders():
+            return False
+        return all(self.weather.patient and self.promises.at_rest(held) for held in state.open_by_key.values())
 
     def _skip_to_next_minute(self) -> None:
-        """Nothing is held and nothing is due: the next thing worth seeing is the end of the minute."""
+        """The next thing worth seeing is the end of the minute."""
         self.now_ns = self.now_ns // NS_PER_MINUTE * NS_PER_MINUTE + 57 * NS_PER_SECOND
         self._beat_ns = self._chain_ns = self.now_ns
         self.count["minutes_skipped"] += 1
@@ -411,7 +409,7 @@ class Run:
         self.process = None
         self.promises.crashed()
         long = self.chance.random() < 0.1
-        down_ns = self.chance.randrange(5_000, 60_000) if long else self.chance.randrange(300, 3_000)
+        down_ns = self.chance.randrange(5_000, 60_000) if long else self.chance.randrange(1_000, 4_000)
         self._starting = True
         self.soon(down_ns * NS_PER_MS, self._start)
 
@@ -759,7 +757,7 @@ class Run:
             self.deliver(SessionStopping(at_ns, "Ctrl-C"))
             raise Crashed
         if hits(weather.rules, "rules_changed"):
-            self._change_rules(rules_of(chance, self.rules.version + 1))
+            self._change_rules(rules_of(chance, weather.patient, self.rules.version + 1))
         self._person()
 
     def _change_rules(self, rules: Rules) -> None:
@@ -771,7 +769,7 @@ class Run:
     def _operator(self, at_ns: int) -> None:
         if self.store.standing_halt and at_ns >= self._halted_until_ns:
             self._word(OperatorWord.RESUME)
-        words = self.weather.words * (15 if self._entries_are_near() else 1)
+        words = self.weather.words * (8 if self._entries_are_near() else 1)
         if self.chance.random() < words:
             if self.chance.random() < 0.25:
                 self._halted_until_ns = at_ns + self.chance.randrange(5, 40) * NS_PER_SECOND

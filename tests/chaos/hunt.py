@@ -35,7 +35,7 @@ def main() -> int:
                 print(f"caught after {tried} seeds")
                 print(found)
                 return 3
-            print(str(found).splitlines()[0])
+            print(str(found).splitlines()[0], flush=True)
     for name, times in sorted(count.items()):
         print(f"{times:9d} {name}")
     return 3 if broken else 0

@@ -55,12 +55,15 @@ class SmallMarket:
         self.jumps = 0.0
         self._sigma = sigma
         self._index = float(_CENTRE_PAISE)
+        self._index_ns = 0
         self._premium = {contract.key: chance.uniform(7_000.0, 14_000.0) for contract in self.contracts}
         self._quotes: dict[int, Quote] = {}
 
     def index_tick(self, at_ns: int) -> Tick:
         """The index, swinging around its centre so that the listed strikes always surround it."""
-        self._index += self.chance.gauss(0.0, 400.0) + (_CENTRE_PAISE - self._index) * 0.02
+        seconds = min((at_ns - self._index_ns) / NS_PER_SECOND, 30.0)
+        self._index_ns = at_ns
+        self._index += self.chance.gauss(0.0, 900.0) * sqrt(seconds) + (_CENTRE_PAISE - self._index) * 0.01 * seconds
         self._index = min(max(self._index, _CENTRE_PAISE - _SWING_PAISE), _CENTRE_PAISE + _SWING_PAISE)
         return Tick(at_ns, NIFTY.key, at_ns // NS_PER_SECOND, int(self._index) // 5 * 5)
 

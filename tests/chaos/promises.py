@@ -163,6 +163,8 @@ class Promises:
                 self._asked_for(state, command)
         if type(event) is not Tick or commands:
             self._books_agree(state)
+        if type(event) is Tick and event.key in state.open_by_key:
+            self._left_in_an_emergency(state.open_by_key[event.key], event)
         if type(event) is SecondPassed:
             self._covered(state)
 
@@ -240,6 +242,12 @@ class Promises:
         for position in state.open_by_key.values():
             self._position_agrees(position)
         self._ledger_agrees(state)
+
+    def _left_in_an_emergency(self, position: Position, tick: Tick) -> None:
+        """The first bid under the emergency stop is enough."""
+        lowest = position.average_paise * (10_000 - position.exit_rules.emergency_bps) // 10_000
+        if position.held and position.state is PositionState.OPEN and 0 < tick.bid_paise < lowest:
+            raise Broken(f"{position.id}: a bid of {tick.bid_paise} against an average of {position.average_paise}, and it stays")
 
     def _position_agrees(self, position: Position) -> None:
         bought = cost = sold = proceeds = 0
@@ -340,6 +348,12 @@ class Promises:
             self._uncovered_known[position.id] = (since_ns, seconds + 1)
             if now_ns - since_ns > UNCOVERED_KNOWN_NS and seconds >= 3:
                 raise Broken(f"{position.id}: {position.held} held, {resting} resting, all known and nothing done")
+
+    def at_rest(self, position: Position) -> bool:
+        """Held, covered, and nothing else of it alive."""
+        live = [order for order in self._orders_of.get(position.id, ()) if order.is_live]
+        covered = position.held == self._held(position) == self._resting(position.key)
+        return position.state is PositionState.OPEN and not position.frozen and covered and len(live) == 1
 
     def _held(self, position: Position) -> int:
         """What the exchange sold to this position and has not bought back, whether the engine knows it or not."""

@@ -64,9 +64,13 @@ class Weather(msgspec.Struct, frozen=True):
     evening: bool
     """The day ends with a long sleep of the process, around the broker's square-off."""
     cash_paise: int
+    patient: bool
+    """A quieter market and wider stops: positions live over several entries, and several are open at once."""
 
 
 CALM = FaultRates()
+TRAIL = (TrailStep(300, None), TrailStep(700, 300), TrailStep(1_200, 800), TrailStep(2_000, 1_500))
+PATIENT_TRAIL = (TrailStep(1_500, None), TrailStep(2_500, 1_000))
 
 
 def weather_of(chance: Random) -> Weather:
@@ -75,6 +79,8 @@ def weather_of(chance: Random) -> Weather:
     def rate(usual: float) -> float:
         return usual * chance.choice((0.0, 1.0, 1.0, 3.0))
 
+    patient = chance.random() < 0.35
+    quiet = 0.1 if patient else 1.0
     return Weather(
         wire=FaultRates(
             lost_before=rate(0.02),
@@ -103,9 +109,9 @@ def weather_of(chance: Random) -> Weather:
         wide=rate(0.01),
         no_bids=rate(0.003),
         frozen=rate(0.003),
-        gap=rate(0.01),
-        jumps=rate(0.002),
-        sigma=chance.choice((0.004, 0.008, 0.015)),
+        gap=rate(0.01) * quiet,
+        jumps=rate(0.002) * quiet,
+        sigma=0.003 if patient else chance.choice((0.004, 0.008, 0.015)),
         words=rate(0.003),
         kill=chance.choice((0.0, 0.0, 0.0, 0.0008)),
         rules=rate(0.001),
@@ -114,13 +120,14 @@ def weather_of(chance: Random) -> Weather:
         commits_apart=chance.random() < 0.5,
         evening=chance.random() < 0.1,
         cash_paise=chance.choice((4_000_000, 10_000_000, 100_000_000)),
+        patient=patient,
     )
 
 
-def rules_of(chance: Random, version: int = 1) -> Rules:
+def rules_of(chance: Random, patient: bool, version: int = 1) -> Rules:
     """Rules that trade often and leave soon, by every way out."""
-    stop_bps = chance.choice((500, 1_000, 2_000))
-    open_positions = chance.choice((1, 2, 3, 3))
+    stop_bps = 2_000 if patient else chance.choice((500, 1_000, 2_000))
+    open_positions = 3 if patient else chance.choice((1, 2, 3))
     return Rules(
         version=version,
         capital_paise=10_000_000,
@@ -135,9 +142,9 @@ def rules_of(chance: Random, version: int = 1) -> Rules:
         exit=ExitRules(
             stop_bps=stop_bps,
             emergency_bps=stop_bps * 13 // 10,
-            target_bps=chance.choice((700, 1_500, 4_000)),
-            trail=(TrailStep(300, None), TrailStep(700, 300), TrailStep(1_200, 800), TrailStep(2_000, 1_500)),
-            time_stop_ns=chance.choice((0, 15, 40)) * NS_PER_SECOND,
+            target_bps=4_000 if patient else chance.choice((700, 1_500, 4_000)),
+            trail=PATIENT_TRAIL if patient else TRAIL,
+            time_stop_ns=(150 if patient else chance.choice((0, 15, 40))) * NS_PER_SECOND,
             time_stop_under_bps=300,
             blind_ns=chance.choice((2, 6)) * NS_PER_SECOND,
             floor_bps=stop_bps * 3 // 2,
@@ -156,7 +163,8 @@ def rules_of(chance: Random, version: int = 1) -> Rules:
         orders=OrderRules(
             trail_gap_ns=2 * NS_PER_SECOND,
             trail_step_bps=100,
-            settle_ns=chance.choice((2, 5, 10, 60)) * NS_PER_SECOND,
+            settle_ns=chance.choice((2, 5, 10, 60, 60)) * NS_PER_SECOND,
+            per_second=chance.choice((1, 5)),
             entry_wait_ns=chance.choice((500 * NS_PER_MS, 3 * NS_PER_SECOND)),
         ),
     )

@@ -174,14 +174,16 @@ def _floor_trigger(position: Position) -> int:
 def exit_price_paise(state: State, position: Position) -> int:
     """The limit to leave at: from the bid, else the chain's bid, else parity; 0 when there is no price to trust.
 
-    Where leaving cannot wait (flat_by, kill), the last price known will do: a sell limit trades at the best bid.
+    Where leaving cannot wait (flat_by, kill), the last price known will do: a sell limit trades at the best bid. But
+    the first packets after a start are waited for: the average fill may lie far outside the band by now.
     """
     bid, last = trusted_bid(state, position)
     waited_ns = state.now_ns - position.exit_asked_ns
     if not bid:
-        if position.exit_reason is ExitReason.BLIND:
-            return 0
         tick = state.ticks.get(position.key)
+        starting = tick is None and state.now_ns - state.started.at_ns <= state.rules.fresh.option_ns
+        if position.exit_reason is ExitReason.BLIND or starting:
+            return 0
         bid = last = (tick.bid_paise or tick.ltp_paise) if tick is not None else position.average_paise
         waited_ns = state.rules.orders.edge_after_ns
     contract = position.contract

@@ -86,6 +86,7 @@ SOFT_EVERY_NS = 5 * NS_PER_SECOND
 FLUSH_EVERY_NS = NS_PER_SECOND
 TIME_EVERY_NS = 500 * NS_PER_MS
 VIEW_EVERY_NS = 100 * NS_PER_MS
+END_WITHIN_NS = 3 * NS_PER_SECOND
 CONNECT_WITHIN_NS = 10 * NS_PER_SECOND
 VIX_TICK_PAISE = 1
 LISTED_DAYS = 75
@@ -401,9 +402,7 @@ class EngineProcess:
         else:
             await self._lifeboat()
         await self._lane.close() if not isinstance(self._clock, SteppedClock) else self._lane.kick()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         self._flush_journal()
         self._journal.close()
         self._save_soft()
@@ -411,6 +410,20 @@ class EngineProcess:
         if self._publisher is not None:
             self._publish_view()
             await self._publisher.close()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what runs beside; what does not end soon is named and left behind."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            limit = asyncio.ensure_future(self._system.sleep_until(self._system.now_ns() + END_WITHIN_NS))
+            ending = asyncio.ensure_future(asyncio.wait(tasks))
+            await asyncio.wait({limit, ending}, return_when=asyncio.FIRST_COMPLETED)
+            limit.cancel()
+            for task in tasks:
+                if not task.done():
+                    self._say(f"did not end in time and was left: {task.get_coro()}")
 
     async def _lifeboat(self) -> None:
         for sentence in await cancel_buys(self._broker, account_tag(self.settings.account)):

@@ -82,6 +82,12 @@ def outcome_event(command: OrderCommand, outcome: Outcome, at_ns: int) -> OrderE
     return OrderUnknown(at_ns, command.order_id, request, outcome.detail)
 
 
+def _look_at(commit: asyncio.Future[None]) -> None:
+    """A commit that failed after its time is of no more interest: its changes go with the next one."""
+    if not commit.cancelled():
+        commit.exception()
+
+
 class OrderLane:
     """The one task through which every order request of a process leaves."""
 
@@ -186,14 +192,17 @@ class OrderLane:
         self._release(batch)
 
     async def _commit_in_time(self, changes: Changes) -> bool:
-        loop = asyncio.get_running_loop()
-        if self._commit is not None and not self._commit.done():
-            await asyncio.wait({self._commit})  # commits keep their order
-        commit = self._commit = loop.run_in_executor(None, self._store.commit, changes)
         limit = asyncio.ensure_future(self._wall.sleep_until(self._wall.now_ns() + COMMIT_LIMIT_NS))
-        await asyncio.wait({commit, limit}, return_when=asyncio.FIRST_COMPLETED)
+        earlier = self._commit
+        if earlier is not None and not earlier.done():
+            await asyncio.wait({earlier, limit}, return_when=asyncio.FIRST_COMPLETED)  # commits keep their order
+        commit = None
+        if earlier is None or earlier.done():
+            commit = self._commit = asyncio.get_running_loop().run_in_executor(None, self._store.commit, changes)
+            commit.add_done_callback(_look_at)
+            await asyncio.wait({commit, limit}, return_when=asyncio.FIRST_COMPLETED)
         limit.cancel()
-        if not commit.done():
+        if commit is None or not commit.done():
             # Committed twice is harmless; lost is not: what is late goes again with the next one.
             self._failed("a commit took longer than 250 ms", changes)
             return False

@@ -13,11 +13,11 @@ from typing import Protocol
 import msgspec
 
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, OrderCommand, PlaceOrder
-from algo_scalper.domain.errors import BrokerUnreachable
+from algo_scalper.domain.errors import BrokerUnreachable, StoreError
 from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.market import Quote
 from algo_scalper.domain.orders import BrokerOrder
-from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected
+from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected, Unknown
 from algo_scalper.runtime.clock import Rank, Timers
 from algo_scalper.simulation.exchange import ExchangeOrder, ExchangeState, Fill, Holding, SimulatedExchange
 from algo_scalper.simulation.latency import Latency
@@ -74,6 +74,8 @@ class PaperBroker:
         self._standing = standing
         self._on_report = on_report
         self._failed = ""
+        self._unkept: dict[str, bytes] = {}
+        self._untold: list[BrokerOrder] = []
         self._next_event()
 
     def see(self, quote: Quote) -> None:
@@ -111,7 +113,7 @@ class PaperBroker:
         outcome = ask(self._clock.now_ns())
         self._keep()
         await self._at(sent_ns + self._latency.answer_ns)
-        return outcome
+        return Unknown(self._failed) if self._failed else outcome
 
     async def _at(self, at_ns: int) -> None:
         due = asyncio.Event()
@@ -119,19 +121,25 @@ class PaperBroker:
         await due.wait()
 
     def _keep(self) -> None:
-        """Durable first, then told."""
+        """Durable first, then told. What the disk does not take is tried again with the next change, and told then."""
         changes = self.exchange.take_changes()
-        if not changes:
+        self._unkept |= {f"o{order.broker_id}": _encode(order) for order in changes.orders}
+        self._unkept |= {f"h{held.key}": _encode(held) for held in changes.holdings}
+        self._unkept |= {f"f{fill.number:08d}": _encode(fill) for fill in changes.fills}
+        self._untold += changes.rows
+        if not self._unkept:
             return
-        rows = {f"o{order.broker_id}": _encode(order) for order in changes.orders}
-        rows |= {f"h{held.key}": _encode(held) for held in changes.holdings}
-        rows |= {f"f{fill.number:08d}": _encode(fill) for fill in changes.fills}
         whole = self.exchange.export()
         meta = msgspec.structs.replace(whole, orders=[], holdings=[], fills=[])
-        self._book.save(rows, _encode(meta))
+        try:
+            self._book.save(self._unkept, _encode(meta))
+        except StoreError as error:
+            self._failed = f"the paper account is not durable: {error}"
+            return
         told_ns = self._clock.now_ns() + self._latency.push_ns
-        for row in changes.rows:
+        for row in self._untold:
             self._timers.at(told_ns, Rank.BROKER, lambda _, row=row: self._on_report(row))  # type: ignore[misc]
+        self._failed, self._unkept, self._untold = "", {}, []
 
     def _next_event(self) -> None:
         """The square-off and the close come by the clock."""

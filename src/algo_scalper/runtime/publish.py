@@ -33,6 +33,7 @@ from algo_scalper.domain.events import OperatorWord
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_day
 from algo_scalper.engine.views import DecisionView, TradeView, View
+from algo_scalper.runtime.clock import first_of
 
 VIEW_GAP_NS = 250 * NS_PER_MS
 BEAT_NS = NS_PER_SECOND
@@ -41,6 +42,7 @@ BACKLOG_BYTES = 1 << 20
 MAX_FRAME_BYTES = 32 << 20
 MAX_WORD_BYTES = 4096
 KEPT_DECISIONS = 2_000
+CLOSE_WITHIN_NS = NS_PER_SECOND
 KEPT_NOTICES = 200
 KEPT_PENDING = 5_000
 
@@ -264,12 +266,17 @@ class Publisher:
         """Disconnect every reader and take the socket away."""
         if self._flusher is not None:
             self._flusher.cancel()
-        for watcher in tuple(self._watchers):
+        watchers = tuple(self._watchers)
+        for watcher in watchers:
             watcher.writer.close()
         self._watchers.clear()
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
+            # A reader that no longer reads must not keep the engine from ending.
+            until_ns = self._clock.now_ns() + CLOSE_WITHIN_NS
+            await first_of(self._server.wait_closed(), self._clock.sleep_until(until_ns))
+            for watcher in watchers:
+                watcher.writer.transport.abort()
             self._path.unlink(missing_ok=True)
 
     def publish(self, kind: str, record: object) -> None:

@@ -36,7 +36,7 @@ class EngineChild:
         self._say = say
         self._on_given_up = on_given_up
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self.stopping = False
         self.state = "starting"
         self.restarts = 0
         self.detail = ""
@@ -46,7 +46,7 @@ class EngineChild:
         deaths: deque[int] = deque()
         while True:
             code = await self._once()
-            if code == 0 or self._stopping:
+            if code == 0 or self.stopping:
                 self.state = "stopped"
                 return code
             now_ns = self._clock.now_ns()
@@ -65,7 +65,7 @@ class EngineChild:
 
     async def stop(self) -> None:
         """Ask the engine to end; it says what is open, and its floors stay."""
-        self._stopping = True
+        self.stopping = True
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
@@ -74,6 +74,8 @@ class EngineChild:
         # Its own process group: a Ctrl-C at the terminal reaches the engine through us, once.
         self._process = await asyncio.create_subprocess_exec(*self._command, start_new_session=True)
         self.state = "running"
+        if self.stopping:  # asked while this one was being started
+            await self.stop()
         return await self._process.wait()
 
 

@@ -69,7 +69,9 @@ TWO_LOTS = replace(RULES, size=replace(RULES.size, fixed_lots=2, max_lots=2, ris
 def contract(strike_paise: int, option_type: OptionType) -> Contract:
     """A listed option of the week."""
     place = (strike_paise - 2_430_000) // 5_000 * 2 + (option_type is OptionType.PE)
-    return Contract(instrument_key(Segment.NSE_FNO, 42_000 + place), "NIFTY", EXPIRY, strike_paise, option_type, LOT, 5, 1_755)
+    return Contract(
+        instrument_key(Segment.NSE_FNO, 42_000 + place), "NIFTY", EXPIRY, strike_paise, option_type, LOT, 5, 1_755
+    )
 
 
 CONTRACTS = tuple(contract(strike, kind) for strike in range(2_430_000, 2_475_000, 5_000) for kind in OptionType)
@@ -85,9 +87,7 @@ def at(clock: str) -> int:
 class Day:
     """The engine, its clock, and a broker's book kept by hand."""
 
-    def __init__(
-        self, clock: str = "10:30", rules: Rules = RULES, *, reconciled: bool = True, **started: Any
-    ) -> None:
+    def __init__(self, clock: str = "10:30", rules: Rules = RULES, *, reconciled: bool = True, **started: Any) -> None:
         self.engine = Engine()
         self.now_ns = at(clock)
         self.said: list[Command] = []
@@ -135,7 +135,7 @@ class Day:
         return commands
 
     def second(self, count: int = 1, *, quiet: bool = True) -> list[Command]:
-        """Seconds pass; unless ``quiet`` is False, each with the index and the held contract quoted as they were."""
+        """Seconds pass; with ``quiet`` False the index and what is held are quoted in each as they were."""
         out: list[Command] = []
         for _ in range(count):
             self.now_ns = (self.now_ns // NS_PER_SECOND + 1) * NS_PER_SECOND
@@ -147,6 +147,11 @@ class Day:
                         out += self.tell(fresh)
             out += self.tell(SecondPassed(self.now_ns))
         return out
+
+    def later(self, seconds: int) -> list[Command]:
+        """So many seconds on, and only the last of them passes: nothing is quoted meanwhile."""
+        self.now_ns += (seconds - 1) * NS_PER_SECOND
+        return self.second()
 
     def until(self, clock: str) -> list[Command]:
         """Jump there and let one second pass."""
@@ -276,12 +281,28 @@ class Day:
         return self.push(order_id)
 
     def person(
-        self, side: Side, quantity: int, status: BrokerStatus, price: int = 11_900, *, push: bool = True, name: str = "NA"
+        self,
+        side: Side,
+        quantity: int,
+        status: BrokerStatus,
+        price: int = 11_900,
+        *,
+        push: bool = True,
+        name: str = "NA",
     ) -> list[Command]:
         """An order of another hand in the held contract; traded whole when the status says so."""
         filled = quantity if status is BrokerStatus.TRADED else 0
         row = BrokerOrder(
-            name, f"F{len(self.foreign)}", CALL.key, side, OrderKind.LIMIT, status, quantity, filled, filled * price, price
+            name,
+            f"F{len(self.foreign)}",
+            CALL.key,
+            side,
+            OrderKind.LIMIT,
+            status,
+            quantity,
+            filled,
+            filled * price,
+            price,
         )
         self.foreign.append(row)
         return self.tell(OrderReported(self.now_ns, row)) if push else []

@@ -117,7 +117,7 @@ def test_an_entry_is_not_chased_further_than_its_limit() -> None:
 def test_an_entry_whose_price_is_not_fresh_is_let_go() -> None:
     day = Day()
     day.accept(day.enter())
-    assert type(one(orders(day.second(4)), CancelOrder)) is CancelOrder
+    assert type(one(orders(day.later(5)), CancelOrder)) is CancelOrder
 
 
 def test_a_part_fill_is_kept_and_the_rest_let_go() -> None:

@@ -7,7 +7,7 @@ from algo_scalper.domain.decisions import DecisionKind
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, OrderState
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.units import NS_PER_SECOND
-from tests.unit.engine.story import LOT, Day, codes, is_floor, of, one, orders, reasons
+from tests.unit.engine.story import LOT, TWO_LOTS, Day, codes, is_floor, of, one, orders, reasons
 
 S = NS_PER_SECOND
 
@@ -54,7 +54,7 @@ def test_a_lost_entry_that_is_found_goes_on() -> None:
     assert day.state.orders[entry.order_id].state is OrderState.PENDING
     assert day.state.unknown_orders() == 0
     assert orders(said) == []
-    cancel = one(orders(day.second(3)), CancelOrder)
+    cancel = one(orders(day.later(5)), CancelOrder)
     assert cancel.broker_id == day.rows[entry.order_id].broker_id
 
 
@@ -128,7 +128,7 @@ def test_a_lost_cancel_is_asked_again_while_the_book_shows_it_working() -> None:
     day = Day()
     entry = day.enter()
     day.accept(entry)
-    cancel = one(orders(day.second(4)), CancelOrder)
+    cancel = one(orders(day.later(5)), CancelOrder)
     day.lose(cancel)
     day.now_ns += S
     assert orders(day.book()) == [], "five seconds between two cancels"
@@ -141,7 +141,7 @@ def test_a_lost_cancel_that_held() -> None:
     day = Day()
     entry = day.enter()
     day.accept(entry)
-    cancel = one(orders(day.second(4)), CancelOrder)
+    cancel = one(orders(day.later(5)), CancelOrder)
     day.set_row(entry.order_id, status=BrokerStatus.CANCELLED)
     day.lose(cancel)
     day.now_ns += S
@@ -175,7 +175,7 @@ def test_what_was_believed_over_and_trades_is_left_at_once() -> None:
     day = Day()
     entry = day.enter()
     day.accept(entry)
-    day.accept(one(orders(day.second(4)), CancelOrder))
+    day.accept(one(orders(day.later(5)), CancelOrder))
     assert day.position.state is PositionState.CLOSED
     day.tick()
     day.set_row(entry.order_id, status=BrokerStatus.TRADED, filled_quantity=LOT, filled_value_paise=12_000 * LOT)
@@ -188,8 +188,6 @@ def test_what_was_believed_over_and_trades_is_left_at_once() -> None:
 
 
 def test_a_late_fill_of_a_booked_trade_is_booked_once() -> None:
-    from tests.unit.engine.story import TWO_LOTS
-
     day = Day(rules=TWO_LOTS)
     entry = day.enter()
     day.accept(entry)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder, ReadBook
 from algo_scalper.domain.decisions import DecisionKind, ExitReason
 from algo_scalper.domain.orders import BrokerStatus, Side
@@ -139,8 +141,6 @@ def test_a_square_off_of_what_a_person_had_taken_over_is_still_a_square_off() ->
 
 
 def test_a_position_row_that_is_missing_proves_nothing() -> None:
-    from msgspec.structs import replace
-
     day = Day()
     day.hold()
     for _ in range(3):
@@ -151,8 +151,6 @@ def test_a_position_row_that_is_missing_proves_nothing() -> None:
 
 
 def test_a_smaller_position_without_a_sale_needs_two_books() -> None:
-    from msgspec.structs import replace
-
     day = Day()
     day.hold()
     less = []

@@ -31,9 +31,7 @@ LAKH = 10_000_000
 LOT = 65
 TICK = 5
 
-CALL = Contract(
-    instrument_key(Segment.NSE_FNO, 42_500), "NIFTY", EXPIRY, 2_450_000, OptionType.CE, LOT, TICK, 1_755
-)
+CALL = Contract(instrument_key(Segment.NSE_FNO, 42_500), "NIFTY", EXPIRY, 2_450_000, OptionType.CE, LOT, TICK, 1_755)
 PUT = Contract(instrument_key(Segment.NSE_FNO, 42_501), "NIFTY", EXPIRY, 2_450_000, OptionType.PE, LOT, TICK, 1_755)
 
 NIFTY_RULES = IndexRules("NIFTY", NIFTY.key, Role.TRADE, 1, 10_000, 300 * NS_PER_SECOND, 6_000, 14_000)

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from algo_scalper.domain.instruments import Exchange
 from algo_scalper.domain.rules import OrderRules
 from algo_scalper.domain.units import NS_PER_SECOND
-from algo_scalper.risk.order_prices import band_edge_paise, entry_limit_paise, exit_limit_paise, slab_bps, stop_limit_paise
+from algo_scalper.risk.order_prices import (
+    band_edge_paise,
+    entry_limit_paise,
+    exit_limit_paise,
+    slab_bps,
+    stop_limit_paise,
+)
 
 O = OrderRules()  # noqa: E741 - the rule book's own numbers
 NSE, BSE = Exchange.NSE, Exchange.BSE
@@ -17,7 +23,9 @@ S = NS_PER_SECOND
 premiums = st.integers(1, 40_000).map(lambda ticks: ticks * 5)
 
 
-@pytest.mark.parametrize(("ask", "limit"), [(12_000, 12_060), (1_000, 1_005), (500, 505), (12_010, 12_070), (14_000, 14_070)])
+@pytest.mark.parametrize(
+    ("ask", "limit"), [(12_000, 12_060), (1_000, 1_005), (500, 505), (12_010, 12_070), (14_000, 14_070)]
+)
 def test_entry_is_the_ask_and_half_a_percent_or_a_tick(ask: int, limit: int) -> None:
     assert entry_limit_paise(ask, O, 5) == limit
 
@@ -39,7 +47,9 @@ def test_exit_grows_more_urgent(bid: int, waited_ns: int, limit: int) -> None:
     assert exit_limit_paise(bid, waited_ns, bid, NSE, O, 5) == limit
 
 
-@pytest.mark.parametrize(("premium", "bps"), [(999, 500), (1_000, 300), (9_999, 300), (10_000, 200), (49_999, 200), (50_000, 100)])
+@pytest.mark.parametrize(
+    ("premium", "bps"), [(999, 500), (1_000, 300), (9_999, 300), (10_000, 200), (49_999, 200), (50_000, 100)]
+)
 def test_slabs(premium: int, bps: int) -> None:
     assert slab_bps(premium) == bps
 
@@ -53,14 +63,18 @@ def test_the_band_of_each_exchange() -> None:
     assert band_edge_paise(1_000, NSE, 5) == 5
 
 
-@pytest.mark.parametrize(("trigger", "limit"), [(8_400, 6_725), (5_000, 4_005), (5_005, 4_010), (2_000, 1_005), (1_000, 5), (10, 5)])
+@pytest.mark.parametrize(
+    ("trigger", "limit"), [(8_400, 6_725), (5_000, 4_005), (5_005, 4_010), (2_000, 1_005), (1_000, 5), (10, 5)]
+)
 def test_a_floor_lies_as_deep_as_is_taken_less_a_tick(trigger: int, limit: int) -> None:
     # 84.00 - 20 % = 67.20, one tick of safety: 67.25. At 50 and below Rs 10.
     assert stop_limit_paise(trigger, 5) == limit
 
 
 @given(premiums, st.integers(0, 10 * S), premiums, st.sampled_from([NSE, BSE]))
-def test_an_exit_is_always_inside_the_band_and_on_the_tick(bid: int, waited_ns: int, last: int, exchange: Exchange) -> None:
+def test_an_exit_is_always_inside_the_band_and_on_the_tick(
+    bid: int, waited_ns: int, last: int, exchange: Exchange
+) -> None:
     limit = exit_limit_paise(bid, waited_ns, last, exchange, O, 5)
     share, low = (4_000, 2_000) if exchange is NSE else (6_000, 3_000)
     width = low if last <= 5_000 else last * share / 10_000

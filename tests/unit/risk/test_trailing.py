@@ -39,7 +39,9 @@ def test_a_floor_of_a_penny_option_is_still_an_order_the_exchange_takes() -> Non
 
 def test_steps_are_reached_at_15_25_40_and_60_percent() -> None:
     # 120 + 15 % = 138, 25 % = 150, 40 % = 168, 60 % = 192.
-    reached = {bid: trail_reached(BOUGHT, bid, -1, EXIT_RULES) for bid in (13_795, 13_800, 14_995, 15_000, 16_800, 19_200)}
+    reached = {
+        bid: trail_reached(BOUGHT, bid, -1, EXIT_RULES) for bid in (13_795, 13_800, 14_995, 15_000, 16_800, 19_200)
+    }
     assert reached == {13_795: -1, 13_800: 0, 14_995: 0, 15_000: 1, 16_800: 2, 19_200: 3}
     assert trail_reached(BOUGHT, 12_500, 2, EXIT_RULES) == 2, "never back"
 

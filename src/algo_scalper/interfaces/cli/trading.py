@@ -24,6 +24,7 @@ from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import AlgoConfig, load_algo
 from algo_scalper.runtime.gate import LiveReadiness, decide_money, trading_services_allowed
 from algo_scalper.runtime.settings import Settings, load_settings
+from algo_scalper.runtime.supervise import EngineChild
 
 SIM_START_NS = 20 * NS_PER_SECOND
 MOST_PACE = 60.0
@@ -195,7 +196,7 @@ async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Pa
         money="PAPER",
     )
     engine = asyncio.create_task(child.run())
-    engine.add_done_callback(lambda _: _say_end(data_dir, account, child.state))
+    engine.add_done_callback(lambda _: _say_end(data_dir, account, child))
     typer.echo(f"SIMULATED market, PAPER money. The page: http://127.0.0.1:{port}   (Ctrl-C ends it)")
     try:
         await serve_desk(settings)
@@ -224,14 +225,15 @@ async def _sell_floors(url: str, account: str, broker: str) -> None:
         await rest.close()
 
 
-def _say_end(data_dir: Path, account: str, state: str) -> None:
-    """The day's report, when the engine has ended by itself."""
+def _say_end(data_dir: Path, account: str, child: EngineChild) -> None:
+    """The day's report, when the engine has ended by itself or was stopped."""
     from algo_scalper.interfaces.cli.study import report_of
 
-    if state == "stopped" and (data_dir / "trading.sqlite3").exists():
+    if child.state == "stopped" and (data_dir / "trading.sqlite3").exists():
         for line in report_of(data_dir, account, None):
             typer.echo(line)
-        typer.echo("The page stays up; Ctrl-C ends it.")
+        if not child.stopping:
+            typer.echo("The page stays up; Ctrl-C ends it.")
 
 
 def _settings(config: Path) -> tuple[AlgoConfig, Settings]:

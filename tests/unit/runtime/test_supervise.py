@@ -1,0 +1,95 @@
+"""Real child processes, as small as they come: ended, killed, dead too often."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from algo_scalper.domain.units import NS_PER_MINUTE
+from algo_scalper.runtime.supervise import EngineChild
+from tests.unit.runtime.doubles import HandClock
+
+COUNTING = "import sys; f = open(sys.argv[1], 'a'); f.write('x'); f.close(); sys.exit({code})"
+
+
+class Watch:
+    def __init__(self, *command: str, clock: HandClock | None = None) -> None:
+        self.said: list[str] = []
+        self.given_up = 0
+        self.clock = clock or HandClock(NS_PER_MINUTE * 1_000)
+        self.child = EngineChild([sys.executable, "-S", "-E", *command], self.clock, self.said.append, self._gave_up)
+
+    async def _gave_up(self) -> None:
+        self.given_up += 1
+
+    async def run(self) -> int:
+        async with asyncio.timeout(30):
+            return await self.child.run()
+
+
+def starts(path: Path) -> int:
+    return len(path.read_text())
+
+
+async def test_the_end_of_the_day_is_no_death(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    watch = Watch("-c", COUNTING.format(code=0), str(marks))
+    assert await watch.run() == 0
+    assert (watch.child.state, watch.child.restarts, starts(marks)) == ("stopped", 0, 1)
+    assert watch.given_up == 0
+
+
+async def test_three_restarts_in_ten_minutes_and_then_it_stays_down(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    watch = Watch("-c", COUNTING.format(code=7), str(marks))
+    assert await watch.run() == 7
+    assert starts(marks) == 4
+    assert (watch.child.state, watch.child.restarts, watch.given_up) == ("failed", 3, 1)
+    assert "exit code 7" in watch.said[0]
+    assert "stays down" in watch.said[-1]
+
+
+async def test_deaths_far_apart_are_not_counted_together(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    code = COUNTING.replace("sys.exit({code})", "n = len(open(sys.argv[1]).read()); sys.exit(0 if n == 6 else 3)")
+    watch = Watch("-c", code, str(marks))
+    watch.child._say = lambda text: (watch.said.append(text), watch.clock.move(4 * NS_PER_MINUTE))[0]
+    assert await watch.run() == 0
+    assert starts(marks) == 6
+    assert watch.given_up == 0
+
+
+async def test_a_killed_engine_is_a_death_that_is_named(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    code = COUNTING.replace(
+        "sys.exit({code})", "len(open(sys.argv[1]).read()) > 1 or __import__('os').kill(__import__('os').getpid(), 9)"
+    )
+    watch = Watch("-c", code, str(marks))
+    assert await watch.run() == 0
+    assert starts(marks) == 2
+    assert "signal SIGKILL" in watch.said[0]
+
+
+async def test_asked_to_stop_it_ends_and_is_not_started_again(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    code = (
+        "import signal, sys; signal.signal(15, lambda *_: sys.exit(5)); open(sys.argv[1], 'w').close(); signal.pause()"
+    )
+    watch = Watch("-c", code, str(ready))
+    running = asyncio.create_task(watch.run())
+    async with asyncio.timeout(30):
+        while not ready.exists():
+            await asyncio.sleep(0)
+    await watch.child.stop()
+    assert await running == 5
+    assert watch.child.state == "stopped"
+    assert watch.said == []
+
+
+async def test_asked_to_stop_while_it_is_being_started_again_it_is_stopped() -> None:
+    watch = Watch("-c", "import signal; signal.pause()")
+    running = asyncio.create_task(watch.run())
+    await watch.child.stop()
+    assert await running == -15
+    assert watch.child.state == "stopped"
