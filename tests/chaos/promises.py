@@ -247,7 +247,9 @@ class Promises:
         """The first bid under the emergency stop is enough."""
         lowest = position.average_paise * (10_000 - position.exit_rules.emergency_bps) // 10_000
         if position.held and position.state is PositionState.OPEN and 0 < tick.bid_paise < lowest:
-            raise Broken(f"{position.id}: a bid of {tick.bid_paise} against an average of {position.average_paise}, and it stays")
+            raise Broken(
+                f"{position.id}: a bid of {tick.bid_paise} against an average of {position.average_paise}, and it stays"
+            )
 
     def _position_agrees(self, position: Position) -> None:
         bought = cost = sold = proceeds = 0

@@ -227,7 +227,7 @@ class Trader:
             if row.status is BrokerStatus.TRADED:
                 return row
             await self.stand.passes(1)
-        raise AssertionError(row)
+        raise AssertionError(f"sell {broker_id} has not traded in ten seconds")
 
 
 async def test_an_empty_account(stand: Stand) -> None:

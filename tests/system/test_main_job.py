@@ -124,9 +124,9 @@ class Dev:
         return out
 
     def end(self) -> None:
+        """A Ctrl-C, which ends the children too; a kill would leave them."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
+            self.interrupt()
 
 
 @pytest.fixture

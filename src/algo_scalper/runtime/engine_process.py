@@ -60,7 +60,7 @@ from algo_scalper.domain.events import (
 )
 from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY, INDICES, Contract
 from algo_scalper.domain.market import Candle, Quote, near_chain
-from algo_scalper.domain.orders import BrokerOrder
+from algo_scalper.domain.orders import BrokerOrder, Purpose
 from algo_scalper.domain.ports import Broker, Changes, Clock
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules
@@ -396,12 +396,12 @@ class EngineProcess:
             await self._system.sleep_until(now + VIEW_EVERY_NS)
 
     async def _end(self, stores: Stores) -> None:
-        """Say what is left, write what is to be written, close what is open."""
+        """Say what is left, let nothing more leave, withdraw buys that still work, write and close everything."""
         if not self.session.poisoned:
             self._take(SessionStopping(self._clock.now_ns(), self._stop_why or "stopped"))
-        else:
+        await self._close_lane()
+        if self.session.poisoned or self._buying():
             await self._lifeboat()
-        await self._lane.close() if not isinstance(self._clock, SteppedClock) else self._lane.kick()
         await self._end_tasks()
         self._flush_journal()
         self._journal.close()
@@ -410,6 +410,22 @@ class EngineProcess:
         if self._publisher is not None:
             self._publish_view()
             await self._publisher.close()
+
+    async def _close_lane(self) -> None:
+        if isinstance(self._clock, SteppedClock):
+            self._lane.kick()
+            return
+        try:
+            await self._lane.close()
+        except StoreError as error:
+            self._say(f"warning: the last changes were not written: {error}")
+
+    def _buying(self) -> bool:
+        """Does a buy of ours still work? Filled after the end, it would have no floor until the next start."""
+        if isinstance(self._clock, SteppedClock) or not self._gate_open():
+            return False
+        orders = self.session.engine.state.orders.values()
+        return any(order.is_live and order.purpose is Purpose.ENTRY for order in orders)
 
     async def _end_tasks(self) -> None:
         """Cancel what runs beside; what does not end soon is named and left behind."""

@@ -28,6 +28,41 @@ class Hello(msgspec.Struct, frozen=True):
     market: str = "SIMULATED"
 
 
+class _Ready(msgspec.Struct, frozen=True):
+    """What we have sent so far, and when our next timer is due."""
+
+    requests: int
+    feed: int
+    orders: int
+    next_wake_ns: int | None
+
+
+class _Step(msgspec.Struct, frozen=True):
+    """The instant that has come, and what was sent to us up to and with it."""
+
+    at_ns: int
+    feed: int
+    orders: int
+    answers: list[int]
+
+
+class _End(msgspec.Struct, frozen=True):
+    """Nothing will happen any more."""
+
+    at_ns: int
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """The clock's answer to `_Ready`."""
+
+    step: _Step | None = None
+    end: _End | None = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(_Said)
+
+
 class StepGate:
     """Counts what goes out, holds what comes in, and lets it through when the step says so."""
 
@@ -150,23 +185,19 @@ class SimLink:
             await settle()
             feed_sent, orders_sent = sent()
             wakes = [at for at in (timers.next_ns(), clock.next_wake_ns()) if at is not None]
-            ready = {
-                "requests": gate.requests,
-                "feed": feed_sent,
-                "orders": orders_sent,
-                "next_wake_ns": min(wakes) if wakes else None,
-            }
-            await socket.send_json({"ready": ready})
-            said = await socket.receive_json()
-            if "end" in said:
-                return int(said["end"]["at_ns"])
-            step = said["step"]
-            await gate.complete(step["feed"], step["orders"], step["answers"])
-            at_ns: int = step["at_ns"]
+            ready = _Ready(gate.requests, feed_sent, orders_sent, min(wakes) if wakes else None)
+            await socket.send_str(_encoder.encode({"ready": ready}).decode())
+            said = _decoder.decode(await socket.receive_str())
+            if said.end is not None:
+                return said.end.at_ns
+            if said.step is None:
+                raise BrokerUnreachable("the simulator's clock answered neither with a step nor with the end of the day")
+            step, at_ns = said.step, said.step.at_ns
+            await gate.complete(step.feed, step.orders, step.answers)
             await clock.move_to(at_ns)
             timers.run_due(at_ns, Rank.BROKER)
             await settle()
-            await gate.release(step["answers"])
+            await gate.release(step.answers)
             for payload in gate.frames("orders"):
                 on_orders(payload)
             for payload in gate.frames("feed"):

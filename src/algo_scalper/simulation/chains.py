@@ -155,6 +155,8 @@ class OptionLine:
         "_period",
         "_seed",
         "_strike",
+        "_traded",
+        "_traded_paise",
         "_volume",
         "contract",
         "is_call",
@@ -179,6 +181,7 @@ class OptionLine:
         self._open_s = series.axis.open_ns // NS_PER_SECOND
         self._held_second = _NEVER
         self._held: Quote | None = None
+        self._traded, self._traded_paise = _NEVER, 0
         self.previous_close_paise = self._close_before(previous_close_paise, previous_day, level)
         self._period = 0
         self._volume: list[int] = []
@@ -290,6 +293,20 @@ class OptionLine:
         """The first second of the pause this one lies in; 0 when it lies in none."""
         return next((start for start, end in self.series.pauses if start <= second < end), 0)
 
+    def _last_trade(self, second: int, z: int, bid: int, ask: int) -> tuple[int, int]:
+        """Second and price of the last trade, from the noise and top of ``second``.
+
+        It is kept: most prints that repeat an older trade repeat the one that was seen last.
+        """
+        if self._period != 1 or z >> 56 < _STALE:
+            second = self.traded_second(second)
+            if second == self._traded:
+                return second, self._traded_paise
+            z = mix(self._seed + second * GOLDEN)
+            bid, ask, _ = self._top(second, z)
+        self._traded, self._traded_paise = second, (ask if z >> 55 & 1 or not bid else bid)
+        return second, self._traded_paise
+
     def _quote(self, second: int) -> Quote:
         if not self._period:
             self._draw_interest()
@@ -305,13 +322,7 @@ class OptionLine:
             return Quote(Tick(at_ns, self.key, last.exchange_s, last.ltp_paise, 0, 0, 0, 0, last.volume, last.oi))
         z = mix(self._seed + second * GOLDEN)
         bid, ask, (_, rows, gap) = self._top(second, z)
-        if self._period == 1 and z >> 56 >= _STALE:
-            traded, ltp = second, (ask if z >> 55 & 1 or not bid else bid)
-        else:
-            traded = self.traded_second(second)
-            old = mix(self._seed + traded * GOLDEN)
-            old_bid, old_ask, _ = self._top(traded, old)
-            ltp = old_ask if old >> 55 & 1 or not old_bid else old_bid
+        traded, ltp = self._last_trade(second, z, bid, ask)
         block, into = divmod(traded, _BLOCK)
         volume = self._volume[block]
         volume = (volume + (self._volume[block + 1] - volume) * into // _BLOCK) * series.lot

@@ -33,11 +33,12 @@ from algo_scalper.domain.orders import (
     BrokerPosition,
     BrokerStatus,
     OrderKind,
+    OrderState,
     Purpose,
     Request,
     Side,
 )
-from algo_scalper.domain.positions import Position
+from algo_scalper.domain.positions import Position, PositionState
 from algo_scalper.domain.rules import Rules, SignalRules
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_ns, parse_clock_s
 from algo_scalper.engine.engine import Engine
@@ -125,6 +126,14 @@ class Day:
     def position(self) -> Position:
         """The newest position."""
         return list(self.engine.state.positions.values())[-1]
+
+    def stands(self, state: PositionState) -> bool:
+        """Does the newest position stand there?"""
+        return self.position.state is state
+
+    def ordered(self, order_id: str, state: OrderState) -> bool:
+        """Does this order stand there?"""
+        return self.engine.state.orders[order_id].state is state
 
     # --- telling ---
 

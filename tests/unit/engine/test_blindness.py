@@ -26,7 +26,7 @@ def test_ten_seconds_without_a_price_leave_at_the_chains_bid() -> None:
     day = Day()
     _, floor = day.hold()
     day.second(8)
-    assert day.position.state is PositionState.OPEN
+    assert day.stands(PositionState.OPEN)
     day.chain({CALL.key: (11_500, 11_520)})
     said = day.second(2)
     exit_ = one(orders(said), ModifyOrder)
@@ -95,7 +95,7 @@ def test_one_packet_without_a_bid_is_no_blindness() -> None:
         day.second(quiet=False)
     day.tick(0, 12_010, 12_000)
     assert orders(day.second()) == []
-    assert day.position.state is PositionState.OPEN
+    assert day.stands(PositionState.OPEN)
     day.now_ns += S // 2
     day.tick(12_000, 12_010)
     assert day.position.blind_ns == 0
@@ -107,7 +107,7 @@ def test_ten_seconds_of_packets_without_a_bid_are() -> None:
     left: list[int] = []
     for passed in range(1, 13):
         day.tick(0, 12_010, 12_000, after_ns=S // 2)
-        if orders(day.second()) or day.position.state is PositionState.LEAVING:
+        if orders(day.second()) or day.stands(PositionState.LEAVING):
             left.append(passed)
             break
     assert left == [11], "the first empty packet came half a second before the first second"
@@ -124,7 +124,6 @@ def test_a_stop_fires_on_a_print_though_the_bid_is_gone() -> None:
 def test_outside_the_options_hours_nobody_is_blind() -> None:
     day = Day("14:35")
     day.hold()
-    day.state.positions[day.position.id].exit_rules
     day.until("15:40")
     assert day.position.blind_ns == 0
 
@@ -143,7 +142,7 @@ def test_a_restart_is_no_blindness() -> None:
     day.rows = before.rows
     day.book()
     assert orders(day.second(9)) == []
-    assert day.position.state is PositionState.OPEN, "nothing was quoted yet, nine seconds after the start"
+    assert day.stands(PositionState.OPEN), "nothing was quoted yet, nine seconds after the start"
     day.second(1)
     assert day.position.exit_reason is ExitReason.BLIND
 

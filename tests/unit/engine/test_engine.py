@@ -49,6 +49,7 @@ def test_time_never_goes_back() -> None:
 
 def test_events_and_commands_are_frozen() -> None:
     for kind in (*HANDLERS, *COMMANDS):
+        assert issubclass(kind, msgspec.Struct)
         assert kind.__struct_config__.frozen, kind
 
 

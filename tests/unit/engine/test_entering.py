@@ -30,7 +30,7 @@ def test_an_up_candle_buys_the_call_at_the_money_with_its_numbers() -> None:
     assert decision.position_id == order.order_id
     wanted = {"ask_paise": 12_010, "bid_paise": 11_990, "limit_paise": 12_070, "quantity": LOT, "spot_paise": SPOT}
     assert wanted.items() <= decision.numbers.items()
-    assert day.position.state is PositionState.OPENING
+    assert day.stands(PositionState.OPENING)
 
 
 def test_a_down_candle_buys_the_put() -> None:
@@ -78,7 +78,7 @@ def test_feeds_that_are_down_refuse_and_come_back() -> None:
     day.tell(FeedLost(day.now_ns, "orders", "closed"))
     assert reasons(day.signal(), REFUSAL) == ["order_feed_down"]
     said = day.tell(FeedRestored(day.now_ns, "orders"))
-    assert one(said, ReadBook), "what was missed is read"
+    assert len(of(said, ReadBook)) == 1, "what was missed is read"
     assert len(orders(day.signal())) == 1
 
 
@@ -102,7 +102,7 @@ def test_an_entry_is_repriced_once_then_let_go() -> None:
     assert orders(day.second(2, quiet=False)) == []
     cancel = one(orders(day.second(1, quiet=False)), CancelOrder)
     closed = day.accept(cancel)
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
     assert reasons(closed, DecisionKind.EXIT) == [], "nothing was bought: nothing is booked"
     assert day.state.ledger.trades == 0
 
@@ -131,7 +131,7 @@ def test_a_part_fill_is_kept_and_the_rest_let_go() -> None:
     cancel = one(orders(day.second(3, quiet=False)), CancelOrder)
     assert cancel.order_id == entry.order_id
     assert orders(day.accept(cancel)) == []
-    assert day.position.state is PositionState.OPEN
+    assert day.stands(PositionState.OPEN)
     assert day.position.held == LOT
     assert day.state.orders[floor.order_id].quantity == LOT
 
@@ -156,7 +156,7 @@ def test_a_rejected_entry_is_over_and_three_in_a_row_halt() -> None:
     for number in range(3):
         entry = day.enter()
         said = day.reject(entry, "RMS: margin")
-        assert day.position.state is PositionState.CLOSED
+        assert day.stands(PositionState.CLOSED)
         assert day.state.orders[entry.order_id].state is OrderState.REJECTED
         assert ("halted" in codes(said)) is (number == 2)
     assert reasons(day.signal(), REFUSAL) == ["halted"]
@@ -168,7 +168,7 @@ def test_an_entry_that_our_own_lane_dropped_halts() -> None:
     said = day.tell(OrderDropped(day.now_ns, entry.order_id, Request.PLACE, "not_durable"))
     assert "halted" in codes(said)
     assert day.state.orders[entry.order_id].state is OrderState.DROPPED
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
 
 
 def test_after_leaving_the_index_cools_down_and_a_loss_pauses() -> None:

@@ -16,22 +16,21 @@ def test_a_lost_entry_is_absent_after_two_books_read_late_enough() -> None:
     day = Day()
     entry = day.enter()
     said = day.lose(entry)
-    assert one(said, ReadBook)
-    order = day.state.orders[entry.order_id]
-    assert order.state is OrderState.UNKNOWN
+    assert len(of(said, ReadBook)) == 1
+    assert day.ordered(entry.order_id, OrderState.UNKNOWN)
     day.now_ns += 9 * S
     day.book()
     day.book()
-    assert order.state is OrderState.UNKNOWN, "ten seconds have not passed"
+    assert day.ordered(entry.order_id, OrderState.UNKNOWN), "ten seconds have not passed"
     assert orders(day.second(1)) == [], "it is not tended, not repeated"
     day.now_ns += S
     day.book()
-    assert order.state is OrderState.UNKNOWN, "once is not enough"
+    assert day.ordered(entry.order_id, OrderState.UNKNOWN), "once is not enough"
     assert reasons(day.signal(), DecisionKind.REFUSAL) == ["unknown_order"]
     said = day.book()
-    assert order.state is OrderState.ABSENT
+    assert day.ordered(entry.order_id, OrderState.ABSENT)
     assert "settled_absent" in codes(said)
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
 
 
 def test_a_reading_begun_before_the_bound_proves_nothing() -> None:
@@ -134,7 +133,7 @@ def test_a_lost_cancel_is_asked_again_while_the_book_shows_it_working() -> None:
     assert orders(day.book()) == [], "five seconds between two cancels"
     again = one(orders(day.second(5)), CancelOrder)
     day.accept(again)
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
 
 
 def test_a_lost_cancel_that_held() -> None:
@@ -146,7 +145,7 @@ def test_a_lost_cancel_that_held() -> None:
     day.lose(cancel)
     day.now_ns += S
     day.book()
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
 
 
 def test_while_anything_is_unknown_the_book_is_read_every_two_seconds() -> None:
@@ -165,7 +164,7 @@ def test_what_was_believed_absent_and_is_found_working_is_withdrawn() -> None:
     day.now_ns += 11 * S
     day.book()
     day.book()
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
     day.accept_silently(entry)
     cancel = one(orders(day.book()), CancelOrder)
     assert cancel.broker_id == day.rows[entry.order_id].broker_id
@@ -176,7 +175,7 @@ def test_what_was_believed_over_and_trades_is_left_at_once() -> None:
     entry = day.enter()
     day.accept(entry)
     day.accept(one(orders(day.later(5)), CancelOrder))
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
     day.tick()
     day.set_row(entry.order_id, status=BrokerStatus.TRADED, filled_quantity=LOT, filled_value_paise=12_000 * LOT)
     said = day.push(entry.order_id)
@@ -197,7 +196,7 @@ def test_a_late_fill_of_a_booked_trade_is_booked_once() -> None:
     day.accept(one(said, CancelOrder))
     day.accept(one(said, ModifyOrder))
     day.fill(floor.order_id, LOT, 9_590)
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
     first = day.state.ledger.net_paise
     assert day.state.ledger.realised_paise == (9_590 - 12_000) * LOT
     # The cancelled half trades after all.

@@ -75,7 +75,9 @@ def test_a_frozen_index_makes_no_candles() -> None:
     day.now_ns = at("15:16")
     day.index(SPOT + 5_000)
     day.until("15:29")
-    assert candles(day).start_ns == at("15:13")
+    closed = candles(day)
+    assert closed is not None
+    assert closed.start_ns == at("15:13")
     assert reasons(day.said, DecisionKind.NO_SIGNAL) == []
     assert {d.kind for d in of(day.said, Decision)} <= {DecisionKind.REFUSAL}
 

@@ -20,7 +20,7 @@ def cancelled_by_another(day: Day, order_id: str) -> None:
     day.set_row(order_id, status=CANCELLED)
     said = day.push(order_id)
     assert "floor_cancelled" in codes(said, "alarm")
-    assert one(said, ReadBook)
+    assert len(of(said, ReadBook)) == 1
     assert orders(said) == []
     assert orders(day.tick(9_000, 9_010)) == [], "frozen: not even the stop is sent"
 
@@ -29,7 +29,7 @@ def test_a_cancelled_floor_goes_back_once_after_five_seconds_then_it_is_handed_o
     day = Day()
     _, floor = day.hold()
     day.set_row(floor.order_id, status=CANCELLED)
-    assert one(day.push(floor.order_id), ReadBook)
+    assert len(of(day.push(floor.order_id), ReadBook)) == 1
     day.now_ns += S
     assert orders(day.book()) == []
     assert orders(day.second(4, quiet=False)) == []
@@ -61,7 +61,7 @@ def test_nothing_is_sent_for_a_frozen_contract_until_a_book_begun_later_is_read(
 def test_an_open_sell_of_a_person_is_a_hand_over() -> None:
     day = Day()
     _, floor = day.hold()
-    assert one(day.person(Side.SELL, LOT, WORKS), ReadBook)
+    assert len(of(day.person(Side.SELL, LOT, WORKS), ReadBook)) == 1
     assert day.position.frozen == "foreign_sell"
     day.now_ns += S
     said = day.book()
@@ -76,7 +76,7 @@ def test_a_position_handed_over_is_read_at_leisure() -> None:
     day.now_ns += S
     cancel = one(orders(day.book()), CancelOrder)
     day.accept(cancel)
-    assert day.position.state is PositionState.HANDED_OVER
+    assert day.stands(PositionState.HANDED_OVER)
     day.book()
     day.now_ns += S
     assert of(day.book(), ReadBook) == [], "a reading that asks for the next would never end"
@@ -103,14 +103,14 @@ def test_a_part_sold_by_a_person_leaves_the_rest_to_them() -> None:
     day.person(Side.SELL, 25, TRADED, 12_500)
     day.now_ns += S
     day.book()
-    assert day.position.state is PositionState.HANDED_OVER
+    assert day.stands(PositionState.HANDED_OVER)
     assert day.position.held == LOT - 25
     day.person(Side.SELL, LOT - 25, TRADED, 12_400)
     day.now_ns += S
     cancel = [c for c in orders(day.said) if isinstance(c, CancelOrder)][-1]
     day.accept(cancel)
     day.book()
-    assert day.position.state is PositionState.CLOSED
+    assert day.stands(PositionState.CLOSED)
     assert day.state.ledger.realised_paise == 25 * 500 + (LOT - 25) * 400
 
 
@@ -147,7 +147,7 @@ def test_a_position_row_that_is_missing_proves_nothing() -> None:
         day.now_ns += S
         said = day.tell(replace(day.reading(), positions=()))
         assert orders(said) == []
-    assert day.position.state is PositionState.OPEN
+    assert day.stands(PositionState.OPEN)
 
 
 def test_a_smaller_position_without_a_sale_needs_two_books() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from algo_scalper.research.replay import events_of, replay
 from algo_scalper.research.report import NO_EDGE, report_lines, total_lines, trade_lines
 from algo_scalper.simulation.market import MarketDay, synthetic_day
 from tests.unit.risk.beginner import RULES
-from datetime import date
 
 DAY = date(2024, 3, 2)
 """A split session of two hours: the shortest day there is with trades in it."""
@@ -179,7 +179,7 @@ def test_a_journal_that_ends_between_an_event_and_its_commands_is_no_lie(
 
 def test_other_deciding_code_is_refused_not_compared(traded: tuple[DayResult, Path], tmp_path: Path) -> None:
     other = rewritten(traded[1], tmp_path / "j", lambda n, record: [record], source_hash="0123456789abcdef")
-    with pytest.raises(JournalError, match="written under source 0123456789abcdef .* replay it with the code that"):
+    with pytest.raises(JournalError, match=r"written under source 0123456789abcdef .* replay it with the code that"):
         replay(other)
 
 

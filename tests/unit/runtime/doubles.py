@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -97,7 +98,8 @@ class HeldBroker:
         self.log.append(f"sent {word} {command.order_id}")
         waits = self._answers[command.order_id] = asyncio.get_running_loop().create_future()
         self.news.set()
-        return await waits
+        outcome: Outcome = await waits
+        return outcome
 
     def answer(self, name: str, outcome: Outcome | None = None) -> None:
         self._answers.pop(name).set_result(outcome or Accepted(f"B-{name}"))
@@ -164,7 +166,7 @@ class BookBroker:
 PLAIN_ROW = BrokerOrder("ASTEST-1-1", "B1", ONE, Side.BUY, OrderKind.LIMIT, BrokerStatus.PENDING, 65, 0, 0, 10_000)
 
 
-def row(**changed: object) -> BrokerOrder:
+def row(**changed: Any) -> BrokerOrder:
     return replace(PLAIN_ROW, **changed)
 
 

@@ -85,7 +85,7 @@ class Bench:
             await self.until(due_ns)
         return task.result()
 
-    async def buy(self, name: str, price: int) -> Accepted | Any:
+    async def buy(self, name: str, price: int) -> Any:
         return await self.do(self.broker.place(order(name, Side.BUY, price)))
 
 
@@ -145,6 +145,7 @@ async def test_a_restart_goes_on_from_its_book() -> None:
     await first.buy("held", 10_000)
     resting = await first.buy("resting", 9_900)
     stop = await first.do(first.broker.place(order("floor", Side.SELL, 6_725, 8_400)))
+    assert isinstance(stop, Accepted)
     book = await first.do(first.broker.read_book())
     again = Bench(shelf, NOON + 60 * NS_PER_SECOND)
     read = await again.do(again.broker.read_book())

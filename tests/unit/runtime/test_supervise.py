@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -17,8 +18,13 @@ class Watch:
     def __init__(self, *command: str, clock: HandClock | None = None) -> None:
         self.said: list[str] = []
         self.given_up = 0
+        self.between_ns = 0
         self.clock = clock or HandClock(NS_PER_MINUTE * 1_000)
-        self.child = EngineChild([sys.executable, "-S", "-E", *command], self.clock, self.said.append, self._gave_up)
+        self.child = EngineChild([sys.executable, "-S", "-E", *command], self.clock, self._say, self._gave_up)
+
+    def _say(self, text: str) -> None:
+        self.said.append(text)
+        self.clock.move(self.between_ns)
 
     async def _gave_up(self) -> None:
         self.given_up += 1
@@ -54,7 +60,7 @@ async def test_deaths_far_apart_are_not_counted_together(tmp_path: Path) -> None
     marks = tmp_path / "marks"
     code = COUNTING.replace("sys.exit({code})", "n = len(open(sys.argv[1]).read()); sys.exit(0 if n == 6 else 3)")
     watch = Watch("-c", code, str(marks))
-    watch.child._say = lambda text: (watch.said.append(text), watch.clock.move(4 * NS_PER_MINUTE))[0]
+    watch.between_ns = 4 * NS_PER_MINUTE
     assert await watch.run() == 0
     assert starts(marks) == 6
     assert watch.given_up == 0
@@ -73,14 +79,13 @@ async def test_a_killed_engine_is_a_death_that_is_named(tmp_path: Path) -> None:
 
 async def test_asked_to_stop_it_ends_and_is_not_started_again(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
+    os.mkfifo(ready)
     code = (
         "import signal, sys; signal.signal(15, lambda *_: sys.exit(5)); open(sys.argv[1], 'w').close(); signal.pause()"
     )
     watch = Watch("-c", code, str(ready))
     running = asyncio.create_task(watch.run())
-    async with asyncio.timeout(30):
-        while not ready.exists():
-            await asyncio.sleep(0)
+    await asyncio.to_thread(ready.read_bytes)  # returns when the child has opened and closed it
     await watch.child.stop()
     assert await running == 5
     assert watch.child.state == "stopped"

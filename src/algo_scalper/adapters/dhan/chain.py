@@ -78,28 +78,31 @@ def read_chain(
         for side in ("ce", "pe"):
             row = sides.get(side)
             if isinstance(row, dict) and row.get("security_id"):
-                rows.append(_row(row, underlying, contracts, f"{what} {strike} {side}"))
+                try:
+                    rows.append(_row(row, underlying, contracts))
+                except DataError as wrong:  # the place is put together only where it is needed: there are 250 rows
+                    raise DataError(f"{what} {strike} {side} {wrong}") from None
     if strikes and not rows:
         raise DataError(f"{what}: {len(strikes)} strikes and not one security id")
     spot = number(data.get("last_price"), f"{what} last_price")
     return OptionChain(at_ns, underlying.name, expiry, tick_nearest(spot, underlying.tick_paise), tuple(rows))
 
 
-def _row(row: Row, underlying: Index, contracts: Mapping[int, Contract], what: str) -> ChainRow:
-    key = instrument_key(underlying.options, whole(row["security_id"], f"{what} security_id"))
+def _row(row: Row, underlying: Index, contracts: Mapping[int, Contract]) -> ChainRow:
+    key = instrument_key(underlying.options, whole(row["security_id"], "security_id"))
     contract = contracts.get(key)
     tick_paise = contract.tick_paise if contract is not None else SMALLEST_TICK_PAISE
 
     def price(name: str) -> int:
-        return tick_nearest(number(row.get(name), f"{what} {name}"), tick_paise)
+        return tick_nearest(number(row.get(name), name), tick_paise)
 
     return ChainRow(
         key,
         price("last_price"),
         price("top_bid_price"),
         price("top_ask_price"),
-        whole(row.get("oi"), f"{what} oi"),
-        whole(row.get("volume"), f"{what} volume"),
+        whole(row.get("oi"), "oi"),
+        whole(row.get("volume"), "volume"),
     )
 
 
