@@ -23,13 +23,8 @@ from algo_scalper.domain.commands import (
     Notify,
     OrderCommand,
     PlaceOrder,
-    PollChain,
-    ReadBook,
-    Subscribe,
-    Unsubscribe,
 )
 from algo_scalper.domain.decisions import Decision, DecisionKind, Direction, Signal
-from algo_scalper.domain.errors import StoreError
 from algo_scalper.domain.events import (
     BookRead,
     BookUnread,
@@ -38,7 +33,6 @@ from algo_scalper.domain.events import (
     FeedRestored,
     OperatorAsked,
     OperatorWord,
-    OrderDropped,
     OrderReported,
     RulesChanged,
     SecondPassed,
@@ -49,20 +43,14 @@ from algo_scalper.domain.orders import (
     BrokerOrder,
     BrokerPosition,
     BrokerStatus,
-    Order,
     OrderKind,
-    Purpose,
     Side,
 )
-from algo_scalper.domain.ports import Accepted, Changes, Outcome, Rejected, Unknown
-from algo_scalper.domain.positions import Position, PositionState
+from algo_scalper.domain.ports import Accepted, Outcome, Rejected, Unknown
+from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules, SignalRules
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, clock_text, ist_ns, ist_second
-from algo_scalper.engine.state import State
 from algo_scalper.runtime.opening import account_tag, opening_event
-from algo_scalper.runtime.order_lane import LaneQueue, outcome_event, request_of
-from algo_scalper.runtime.session import Session
-from algo_scalper.runtime.virtual import Interest
 from algo_scalper.simulation.exchange import SimulatedExchange
 from algo_scalper.simulation.faults import (
     MarketFault,
@@ -77,6 +65,7 @@ from algo_scalper.simulation.faults import (
 from algo_scalper.strategy.catalogue import SIGNALS
 from algo_scalper.strategy.view import StrategyView
 from tests.chaos.market import BEAT_NS, LOT, SmallMarket
+from tests.chaos.process import Crashed, Process
 from tests.chaos.promises import Broken, Flight, Promises
 from tests.chaos.store import MemoryStore
 from tests.chaos.weather import CALM, SIGNAL, rules_of, weather_of
@@ -86,8 +75,6 @@ ACCOUNT = "chaos"
 EVENTS = 2_000
 """At least so many events are handled before the faults end."""
 CHAIN_EVERY_NS = 5 * NS_PER_SECOND
-COMMIT_LIMIT_NS = 250 * NS_PER_MS
-_LIVE = frozenset({BrokerStatus.TRANSIT, BrokerStatus.PENDING, BrokerStatus.PART_TRADED})
 
 
 def chaos_signal(view: StrategyView, rules: SignalRules) -> Signal | None:
@@ -99,164 +86,10 @@ def chaos_signal(view: StrategyView, rules: SignalRules) -> Signal | None:
     return Signal(Direction.UP if minute // 6 % 2 else Direction.DOWN, SIGNAL, {})
 
 
-class Crashed(Exception):
-    """The process is gone, between two of its own lines."""
-
-
-class Process:
-    """One process start: session, lane and their memory. `Effects` and `Journal` of its own session."""
-
-    def __init__(self, run: Run, epoch: int) -> None:
-        self.run = run
-        self.epoch = epoch
-        self.session = Session(self, self, self._on_fault)
-        self.fault: Exception | None = None
-        self.wants = Interest()
-        self.watched: set[int] = set()
-        self.polling = False
-        self.journal: list[Event | Command] = []
-        self.begun: list[int] = []
-        """Where in the journal each event stands."""
-        self._queue = LaneQueue()
-        self._committing = False
-        self._again = False
-        self._unkept = Changes()
-
-    @property
-    def state(self) -> State:
-        return self.session.engine.state
-
-    def _on_fault(self, fault: Exception, event: Event) -> None:
-        fault.add_note(f"while handling {type(event).__name__}")
-        self.fault = fault
-
-    # Journal
-
-    def append(self, record: Event | Command) -> None:
-        self.journal.append(record)
-
-    # Effects
-
-    def order(self, command: PlaceOrder | ModifyOrder | CancelOrder) -> None:
-        self._queue.offer(command)
-
-    def read_book(self, command: ReadBook) -> None:
-        del command
-        self.run.read_book(self.epoch)
-
-    def subscribe(self, command: Subscribe) -> None:
-        self.watched.update(self.wants.add(command.keys))
-
-    def unsubscribe(self, command: Unsubscribe) -> None:
-        self.watched.difference_update(self.wants.drop(command.keys))
-
-    def poll_chain(self, command: PollChain) -> None:
-        del command
-        self.polling = True
-
-    def notify(self, command: Notify) -> None:
-        self.run.said(command)
-
-    def decided(self, command: Decision) -> None:
-        self.run.decided(command)
-
-    def done(self) -> None:
-        if not self.run.weather.commits_apart:
-            self._drain()
-        elif self._committing:
-            self._again = True
-        else:
-            self._committing = True
-            self.run.soon(0, self._begin_commit, self.epoch)
-
-    # The lane
-
-    def answered(self, command: OrderCommand, outcome: Outcome) -> None:
-        self._queue.answered(command.key)
-        self.run.deliver(outcome_event(command, outcome, self.run.now_ns))
-        if self.run.process is self:
-            self.done()
-
-    def _drain(self) -> None:
-        batch, changes = self._batch()
-        if not batch and changes is None:
-            return
-        self.run.crash_point("handled_before_commit" if batch else "changed_before_commit")
-        durable = changes is None or self._kept(changes)
-        if batch:
-            self.run.crash_point("committed_before_send")
-        self._release(batch, durable)
-
-    def _batch(self) -> tuple[list[OrderCommand], Changes | None]:
-        batch = self._queue.ready()
-        changes = self.state.take_changes()
-        if changes is not None or batch or self._unkept.at_ns:
-            changes = _merged(self._unkept, changes or Changes(), batch, self.run.now_ns)
-            self._unkept = Changes()
-        return batch, changes
-
-    def _kept(self, changes: Changes) -> bool:
-        try:
-            self.run.store.commit(changes)
-        except StoreError:
-            self._unkept = changes
-            return False
-        return True
-
-    def _begin_commit(self) -> None:
-        batch, changes = self._batch()
-        if not batch and changes is None:
-            self._committing = False
-            return
-        self.run.crash_point("handled_before_commit" if batch else "changed_before_commit")
-        takes_ns = self.run.chance.randrange(1, 30) * NS_PER_MS
-        if self.run.slow_commit():
-            takes_ns = COMMIT_LIMIT_NS + self.run.chance.randrange(1, 900) * NS_PER_MS
-            self.run.soon(COMMIT_LIMIT_NS, lambda: self._release(batch, durable=False), self.epoch)
-            self.run.soon(takes_ns, lambda: self._end_commit([], changes), self.epoch)
-        else:
-            self.run.soon(takes_ns, lambda: self._end_commit(batch, changes), self.epoch)
-
-    def _end_commit(self, batch: list[OrderCommand], changes: Changes | None) -> None:
-        durable = changes is None or self._kept(changes)
-        if batch:
-            self.run.crash_point("committed_before_send")
-        self._release(batch, durable)
-        self._committing = False
-        if self._again:
-            self._again = False
-            self.done()
-
-    def _release(self, batch: list[OrderCommand], durable: bool) -> None:
-        for command in batch:
-            if not durable and command.purpose is Purpose.ENTRY and not isinstance(command, CancelOrder):
-                self.run.count["dropped"] += 1
-                self._queue.answered(command.key)
-                dropped = OrderDropped(self.run.now_ns, command.order_id, request_of(command), "not_durable")
-                self.run.soon(0, partial(self.run.deliver, dropped), self.epoch)
-                continue
-            self.run.send(command, self.epoch)
-            self.run.crash_point("sent_before_arrival")
-
-
-def _merged(old: Changes, new: Changes, batch: list[OrderCommand], at_ns: int) -> Changes:
-    """What an earlier commit could not keep goes with the next: a record is written as it stands last."""
-    orders: dict[str, Order] = {order.id: order for order in (*old.orders, *new.orders)}
-    positions: dict[str, Position] = {position.id: position for position in (*old.positions, *new.positions)}
-    return Changes(
-        intents=(*old.intents, *batch),
-        orders=tuple(orders.values()),
-        positions=tuple(positions.values()),
-        ledger=new.ledger or old.ledger,
-        at_ns=at_ns,
-    )
-
-
 class Run:
     """The world of one seed, and the process in it while it lives."""
 
     def __init__(self, seed: int, events: int = EVENTS, trail: int = 60) -> None:
-        SIGNALS[SIGNAL] = chaos_signal
         self.seed = seed
         self.wanted_events = events
         self.chance = Random(seed)
@@ -292,7 +125,6 @@ class Run:
         self._left_out: set[str] = set()
         self._partial_before = False
         self._halted_until_ns = 0
-        self._starting = False
         self.touched: set[int] = set()
         """Contracts in which a person, or the broker by itself, has done something."""
 
@@ -300,6 +132,7 @@ class Run:
 
     def run(self) -> Counter[str]:
         """The whole of it; raises `Broken` with the story when a promise is."""
+        SIGNALS[SIGNAL] = chaos_signal
         try:
             self._start()
             while self.events < self.wanted_events:
@@ -308,6 +141,8 @@ class Run:
             self._settle_down()
         except Broken as broken:
             raise Broken(self._story(str(broken))) from broken.__cause__
+        finally:
+            del SIGNALS[SIGNAL]
         self.count["seeds"] += 1
         self.count["events"] += self.events
         return self.count
@@ -378,7 +213,6 @@ class Run:
         journal = process.journal
         begin = len(journal)
         self.promises.hear(event)
-        process.begun.append(begin)
         crashed = False
         try:
             process.session.take(event)
@@ -410,11 +244,9 @@ class Run:
         self.promises.crashed()
         long = self.chance.random() < 0.1
         down_ns = self.chance.randrange(5_000, 60_000) if long else self.chance.randrange(1_000, 4_000)
-        self._starting = True
         self.soon(down_ns * NS_PER_MS, self._start)
 
     def _start(self) -> None:
-        self._starting = False
         self._chain_ns = 0
         process = self.process = Process(self, self.store.next_epoch())
         self._guarded(lambda: self._begin(process))
@@ -626,6 +458,8 @@ class Run:
 
         def answer() -> None:
             rows, positions = read[0], held[0]
+            if weather.newest_first:
+                rows = rows[::-1]
             if piece:
                 rows, positions = self._with_a_row_missing(rows, positions)
             self.deliver(BookRead(self.now_ns, began_ns, rows, positions, self.exchange.funds()))
@@ -639,7 +473,11 @@ class Run:
         self, rows: tuple[BrokerOrder, ...], positions: tuple[BrokerPosition, ...]
     ) -> tuple[tuple[BrokerOrder, ...], tuple[BrokerPosition, ...]]:
         """A partial answer; of each order and position at most once a day, and never twice running."""
-        ours = [row.correlation_id for row in rows[-4:] if row.correlation_id not in self._left_out]
+        ours = [
+            row.correlation_id
+            for row in (rows[:4] if self.weather.newest_first else rows[-4:])
+            if row.correlation_id not in self._left_out
+        ]
         if ours and self.chance.random() < 0.7:
             gone = self.chance.choice(ours)
             self._left_out.add(gone)

@@ -61,7 +61,7 @@ class SmallMarket:
 
     def index_tick(self, at_ns: int) -> Tick:
         """The index, swinging around its centre so that the listed strikes always surround it."""
-        seconds = min((at_ns - self._index_ns) / NS_PER_SECOND, 30.0)
+        seconds = min((at_ns - self._index_ns) / NS_PER_SECOND, 12.0)
         self._index_ns = at_ns
         self._index += self.chance.gauss(0.0, 900.0) * sqrt(seconds) + (_CENTRE_PAISE - self._index) * 0.01 * seconds
         self._index = min(max(self._index, _CENTRE_PAISE - _SWING_PAISE), _CENTRE_PAISE + _SWING_PAISE)

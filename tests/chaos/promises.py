@@ -81,8 +81,6 @@ class Promises:
         self._asked: dict[str, Request] = {}
         self._uncovered: dict[str, int] = {}
         self._uncovered_known: dict[str, tuple[int, int]] = {}
-        self._alarm_of: set[str] = set()
-        self._ledger_seen: tuple[int, int, int] = (0, 0, 0)
         self._closed: dict[str, tuple[int, int, int, int]] = {}
         self._orders_of: dict[str, list[Order]] = {}
         self._orders_known = 0

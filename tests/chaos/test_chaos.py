@@ -17,7 +17,9 @@ import pytest
 from algo_scalper.domain.commands import Command
 from algo_scalper.domain.events import Event
 from algo_scalper.engine.engine import Engine
-from tests.chaos.harness import EVENTS, Run, run_seed
+from algo_scalper.strategy.catalogue import SIGNALS
+from tests.chaos.harness import EVENTS, Run, chaos_signal, run_seed
+from tests.chaos.weather import SIGNAL
 
 SOAK = os.environ.get("ALGO_SCALPER_SOAK") == "1"
 SEEDS = 20_000 if SOAK else 600
@@ -159,10 +161,11 @@ def _summary(count: Counter[str]) -> str:
 
 
 @pytest.mark.parametrize("seed", range(0, 40, 4))
-def test_every_session_replays_from_its_journal(seed: int) -> None:
+def test_every_session_replays_from_its_journal(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same events give the same commands, one by one, however the sessions ended."""
     run = Run(seed)
     run.run()
+    monkeypatch.setitem(SIGNALS, SIGNAL, chaos_signal)
     assert len(run.journals) == run.store.epoch
     for journal in run.journals:
         engine = Engine()

@@ -45,6 +45,8 @@ class Weather(msgspec.Struct, frozen=True):
     book_unread: float
     book_late: float
     book_partial: float
+    newest_first: bool
+    """How the broker lists its book."""
     feed_lost: float
     orders_lost: float
     wide: float
@@ -104,6 +106,7 @@ def weather_of(chance: Random) -> Weather:
         book_unread=rate(0.04),
         book_late=rate(0.05),
         book_partial=rate(0.06),
+        newest_first=chance.random() < 0.5,
         feed_lost=rate(0.002),
         orders_lost=rate(0.003),
         wide=rate(0.01),

@@ -143,6 +143,9 @@ class SimLink:
             raise BrokerUnreachable(
                 f"no simulator answers at {self._url} ({error}); start one with: scalper sim"
             ) from error
+        if "hello" not in said:
+            await self.close()
+            raise BrokerUnreachable(f"the simulator at {self._url} takes no engine now: {said.get('error', said)}")
         return msgspec.convert(said["hello"], Hello)
 
     async def close(self) -> None:
@@ -186,8 +189,11 @@ class SimLink:
             feed_sent, orders_sent = sent()
             wakes = [at for at in (timers.next_ns(), clock.next_wake_ns()) if at is not None]
             ready = _Ready(gate.requests, feed_sent, orders_sent, min(wakes) if wakes else None)
-            await socket.send_str(_encoder.encode({"ready": ready}).decode())
-            said = _decoder.decode(await socket.receive_str())
+            try:
+                await socket.send_str(_encoder.encode({"ready": ready}).decode())
+                said = _decoder.decode(await socket.receive_str())
+            except (aiohttp.ClientError, OSError, TypeError) as error:
+                raise BrokerUnreachable(f"the simulator at {self._url} went away in the middle of a step") from error
             if said.end is not None:
                 return said.end.at_ns
             if said.step is None:

@@ -13,7 +13,8 @@ from algo_scalper.domain.decisions import Decision, DecisionKind
 from algo_scalper.domain.errors import Bug
 from algo_scalper.domain.events import Event, SecondPassed
 from algo_scalper.domain.instruments import Exchange
-from algo_scalper.domain.orders import Side
+from algo_scalper.domain.orders import OrderKind, Purpose, Side
+from algo_scalper.engine import orders as engine_orders
 from algo_scalper.engine.engine import HANDLERS, Engine
 from algo_scalper.engine.fills import day_net_paise
 from algo_scalper.engine.views import TradeView, View, sentence, trade_view, view
@@ -65,6 +66,35 @@ def test_the_same_events_give_the_same_commands() -> None:
         return msgspec.msgpack.encode(day.said)
 
     assert told() == told()
+
+
+def test_what_would_break_a_promise_is_a_fault_not_an_order() -> None:
+    day = Day()
+    _, floor = day.hold()
+    state, order = day.state, day.state.orders[floor.order_id]
+    said: list[Command] = []
+    with pytest.raises(Bug, match="orders to sell 130 where 65 are held"):
+        engine_orders.modify(state, said, order, OrderKind.STOP_LIMIT, 2 * LOT, 6_725, 8_400)
+    with pytest.raises(Bug, match="while modify is unanswered"):
+        engine_orders.modify(state, said, order, OrderKind.LIMIT, LOT, 9_000)
+    with pytest.raises(Bug, match="a cancel while modify is unanswered"):
+        engine_orders.cancel(state, said, order)
+    with pytest.raises(Bug, match="a second live EXIT order"):
+        engine_orders.place(state, said, day.position, Purpose.EXIT, OrderKind.LIMIT, LOT, 9_000)
+    with pytest.raises(Bug, match="is used twice"):
+        engine_orders.place(
+            state, said, day.position, Purpose.ENTRY, OrderKind.LIMIT, LOT, 9_000, order_id=day.position.id
+        )
+    assert said == [], "nothing has left"
+
+
+def test_an_entry_is_whole_lots() -> None:
+    day = Day()
+    day.hold()
+    for quantity in (0, LOT + 1):
+        with pytest.raises(Bug, match="is not whole lots of 65"):
+            engine_orders.place(day.state, [], day.position, Purpose.ENTRY, OrderKind.LIMIT, quantity, 9_000)
+        day.state.orders.popitem()
 
 
 def in_a_trade() -> Day:

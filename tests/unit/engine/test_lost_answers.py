@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder, ReadBook
 from algo_scalper.domain.decisions import DecisionKind
+from algo_scalper.domain.events import OrderReported
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, OrderState
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.units import NS_PER_SECOND
@@ -209,3 +210,35 @@ def test_a_late_fill_of_a_booked_trade_is_booked_once() -> None:
     assert (ledger.trades, ledger.losses, ledger.losses_in_row) == (1, 1, 1)
     assert ledger.charges_paise == day.position.charges_paise
     assert ledger.net_paise < first
+
+
+def test_an_older_row_takes_nothing_back_and_a_repeat_adds_nothing() -> None:
+    day = Day(rules=TWO_LOTS)
+    entry = day.enter()
+    day.accept(entry)
+    older = day.rows[entry.order_id]
+    floor = one(orders(day.fill(entry.order_id, LOT, 12_000)), PlaceOrder)
+    day.accept(floor)
+    day.push(entry.order_id)
+    day.tell(OrderReported(day.now_ns, older))
+    assert day.position.held == LOT
+    assert day.position.cost_paise == 12_000 * LOT
+    assert day.ordered(entry.order_id, OrderState.PART_TRADED)
+
+
+def test_an_accepted_change_holds_before_any_row_says_so() -> None:
+    day = Day()
+    _, floor = day.hold()
+    exit_ = one(orders(day.tick(9_590, 9_600)), ModifyOrder)
+    day.accept(exit_, push=False)
+    order = day.state.orders[floor.order_id]
+    assert (order.kind, order.price_paise, order.trigger_paise) == (OrderKind.LIMIT, 9_445, 0)
+    assert orders(day.tick(9_580, 9_590)) == [], "it is a limit already, and within its second"
+
+
+def test_an_answer_that_comes_twice_is_taken_once() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept(entry)
+    assert day.reject(entry, "late and wrong") == []
+    assert day.ordered(entry.order_id, OrderState.PENDING)

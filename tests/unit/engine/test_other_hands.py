@@ -52,7 +52,8 @@ def test_nothing_is_sent_for_a_frozen_contract_until_a_book_begun_later_is_read(
     day = Day()
     _, floor = day.hold()
     cancelled_by_another(day, floor.order_id)
-    assert orders(day.book(began_ago_ns=1)) == [], "that reading began before"
+    assert orders(day.book(began_ago_ns=1)) == []
+    assert day.position.frozen == "exit_cancelled_by_another", "that reading began before"
     day.now_ns += S
     day.book()
     assert day.position.frozen == ""
