@@ -41,6 +41,7 @@ class Dev:
 
     def __init__(self, folder: Path) -> None:
         self.port = _free_port()
+        self._folder = folder
         environment = {name: value for name, value in os.environ.items() if name not in {"PORT", "DATABASE_URL"}}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
@@ -55,10 +56,17 @@ class Dev:
         """Seconds from the start until this path answers 200. Raises AssertionError when it never does."""
         while time.monotonic() - self.began < GIVE_UP_S:
             assert self.process.poll() is None, f"scalper dev ended with code {self.process.returncode}"
-            if _status(f"http://127.0.0.1:{self.port}{path}") == 200:
+            if self.status(path) == 200:
                 return time.monotonic() - self.began
             time.sleep(0.01)
         raise AssertionError(f"{path} did not answer within {GIVE_UP_S:g} s")
+
+    def status(self, path: str) -> int:
+        """The HTTP status of a GET with this run's own token; 0 when nobody listens."""
+        token = next((file.read_text().strip() for file in self._folder.glob("dev/*/api-token")), "")
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}")
+        request.add_header("Authorization", f"Bearer {token}")
+        return _status(request)
 
     def resident_mb(self) -> dict[str, float]:
         """Of each process that is part of it."""
@@ -85,9 +93,9 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _status(url: str) -> int:
+def _status(request: urllib.request.Request) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with urllib.request.urlopen(request, timeout=2) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code
@@ -108,7 +116,7 @@ def start_once() -> Start:
         dev = Dev(Path(folder))
         try:
             # 503 with a body is an answer too, but a view is what a person waits for.
-            while _status(f"http://127.0.0.1:{dev.port}/api/health") not in {200, 503}:
+            while dev.status("/api/health") not in {200, 503}:
                 assert time.monotonic() - dev.began < GIVE_UP_S, "the desk did not answer"
                 time.sleep(0.01)
             health = time.monotonic() - dev.began

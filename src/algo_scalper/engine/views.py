@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from algo_scalper.domain.calendar import last_entry_ns, next_trading_day
-from algo_scalper.domain.decisions import Decision, DecisionKind
+from algo_scalper.domain.decisions import Decision, DecisionKind, Numbers
 from algo_scalper.domain.instruments import key_text
 from algo_scalper.domain.orders import Order, Purpose
 from algo_scalper.domain.positions import Position
@@ -449,10 +449,9 @@ def decision_view(decision: Decision) -> DecisionView:
 
 
 def sentence(decision: Decision) -> str:
-    """One line a trader can read: what, which way, why, and the numbers."""
+    """One line a trader can read: what, which way and why. The numbers behind it are `figures`."""
     side = {1: "up", -1: "down"}.get(decision.direction, "")
-    figures = ", ".join(_figure(name, value) for name, value in decision.numbers.items())
-    what = {
+    return {
         DecisionKind.ENTRY: f"Bought on {words(decision.reason)} {side}",
         DecisionKind.EXIT: f"Left: {words(decision.reason)}",
         DecisionKind.REFUSAL: f"No entry {side}: {words(decision.reason)}",
@@ -462,7 +461,11 @@ def sentence(decision: Decision) -> str:
         DecisionKind.RESUME: decision.reason,
         DecisionKind.HANDED_OVER: f"Handed over: {words(decision.reason)}",
     }[decision.kind]
-    return f"{what} ({figures})" if figures else what
+
+
+def figures(numbers: Numbers) -> str:
+    """The numbers behind a decision, in words: ``"spread Rs 0.45, limit Rs 0.30"``."""
+    return ", ".join(_figure(name, value) for name, value in numbers.items())
 
 
 def words(name: str) -> str:

@@ -65,7 +65,7 @@ from algo_scalper.domain.ports import Broker, Changes, Clock
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_ns
-from algo_scalper.engine.views import decision_view, trade_view, view
+from algo_scalper.engine.views import decision_view, figures, sentence, trade_view, view
 from algo_scalper.runtime.clock import PacedClock, Rank, SteppedClock, SystemClock, Timers
 from algo_scalper.runtime.gate import refuse_real_host
 from algo_scalper.runtime.lifeboat import cancel_buys
@@ -442,8 +442,8 @@ class EngineProcess:
                     self._say(f"did not end in time and was left: {task.get_coro()}")
 
     async def _lifeboat(self) -> None:
-        for sentence in await cancel_buys(self._broker, account_tag(self.settings.account)):
-            self._say(f"lifeboat: {sentence}")
+        for done in await cancel_buys(self._broker, account_tag(self.settings.account)):
+            self._say(f"lifeboat: {done}")
 
     # Events
 
@@ -571,7 +571,7 @@ class EngineProcess:
         """To the page and the decision log."""
         self._stores.decisions.keep(self.settings.account, (command,))
         if command.kind in {DecisionKind.ENTRY, DecisionKind.EXIT}:
-            self._say(f"{decision_view(command).contract}: {decision_view(command).sentence}")
+            self._say(f"{command.contract}: {sentence(command)} ({figures(command.numbers)})")
         if self._publisher is None:
             return
         self._publisher.publish("decision", decision_view(command))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder, ReadBook
 from algo_scalper.domain.decisions import DecisionKind
 from algo_scalper.domain.events import OrderReported
@@ -158,7 +160,8 @@ def test_while_anything_is_unknown_the_book_is_read_every_two_seconds() -> None:
     assert [len(of(day.second(1), ReadBook)) for _ in range(2)] == [0, 1]
 
 
-def test_what_was_believed_absent_and_is_found_working_is_withdrawn() -> None:
+@pytest.mark.parametrize("pushed", [True, False])
+def test_what_was_believed_absent_and_is_found_working_is_withdrawn(pushed: bool) -> None:
     day = Day()
     entry = day.enter()
     day.lose(entry)
@@ -167,7 +170,7 @@ def test_what_was_believed_absent_and_is_found_working_is_withdrawn() -> None:
     day.book()
     assert day.stands(PositionState.CLOSED)
     day.accept_silently(entry)
-    cancel = one(orders(day.book()), CancelOrder)
+    cancel = one(orders(day.push(entry.order_id) if pushed else day.book()), CancelOrder)
     assert cancel.broker_id == day.rows[entry.order_id].broker_id
 
 

@@ -17,7 +17,7 @@ from algo_scalper.domain.errors import ConfigError
 from algo_scalper.domain.orders import Order
 from algo_scalper.domain.positions import Position
 from algo_scalper.domain.units import NS_PER_MINUTE, clock_text, ist_ns, parse_clock_s
-from algo_scalper.engine.views import TradeView, decision_view
+from algo_scalper.engine.views import TradeView, decision_view, figures
 from algo_scalper.interfaces.cli.days import parse_day
 from algo_scalper.research.backtest import DayResult, run_recorded, run_synthetic
 from algo_scalper.research.replay import replay
@@ -132,6 +132,8 @@ def run_why(options: WhyOptions) -> None:
         typer.echo(f"Nothing was decided between {options.clock} and {options.minutes} minute(s) later on {day}")
     for line in shown:
         typer.echo(f"{clock_text(line.at_ns)}  {line.index:10s} {line.contract:28s} {line.sentence}")
+        if line.numbers:
+            typer.echo(f"          {figures(line.numbers)}")
 
 
 def run_report(day: str | None, account: str | None, data_dir: Path, *, as_json: bool) -> None:
