@@ -20,7 +20,9 @@ def main() -> int:
         print(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(ALL)}")
         return 2
     # One after another, each in a process of its own: none inherits another's memory or caches.
-    codes = [subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False, cwd=ROOT).returncode for name in names]
+    codes = [
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False, cwd=ROOT).returncode for name in names
+    ]
     return max(codes)
 
 

@@ -99,9 +99,7 @@ def main() -> None:
     with_strategy = sys.argv[2] == "strategy"
     venue, rupee = Venue("NFO"), Currency.from_str("INR")
     engine = BacktestEngine(
-        BacktestEngineConfig(
-            logging=LoggerConfig.from_spec("stdout=Off"), bypass_logging=True, run_analysis=False
-        )
+        BacktestEngineConfig(logging=LoggerConfig.from_spec("stdout=Off"), bypass_logging=True, run_analysis=False)
     )
     engine.add_venue(
         venue,

@@ -159,9 +159,7 @@ def patient(rules: Rules) -> Rules:
 
 def run_up_to_the_hour(run: VirtualRun, market: PreparedMarket, rules: Rules) -> Position:
     """Start and trade until the hour, everything of the mix watched; gives the position that is open then."""
-    opening = opening_event(
-        run.world.now_ns, "BENCH", 1, DAY, rules, market.contracts, market.previous_close_paise
-    )
+    opening = opening_event(run.world.now_ns, "BENCH", 1, DAY, rules, market.contracts, market.previous_close_paise)
     run.start(opening)
     run.subscribe(Subscribe(tuple(market.keys)))
     run.run(FROM_NS)

@@ -140,6 +140,8 @@ class EngineProcess:
         self._decoder = FeedDecoder(self._tick_sizes)
         self._polls: dict[str, PollChain] = {}
         self._polling: set[str] = set()
+        self._unread: set[str] = set()
+        """Underlyings whose chain could not be read when it was last asked for."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._published: dict[str, int] = {}
         self._ended = asyncio.Event()
@@ -469,10 +471,13 @@ class EngineProcess:
         try:
             chain = await self._chains.option_chain(INDICES[poll.underlying], poll.expiry)
         except (BrokerError, DataError) as error:
-            self._alarm("chain_unread", f"{poll.underlying} {poll.expiry}: {error}", level="warning")
+            if poll.underlying not in self._unread:  # said once, not at every poll until it is back
+                self._unread.add(poll.underlying)
+                self._alarm("chain_unread", f"{poll.underlying} {poll.expiry}: {error}", level="warning")
             return
         finally:
             self._polling.discard(poll.underlying)
+        self._unread.discard(poll.underlying)
         self._take(near_chain(chain, self._contracts))
 
     def _on_feed(self, message: Buffer, _received_ns: int) -> None:
