@@ -30,7 +30,8 @@ from algo_scalper.simulation.market import synthetic_day
 from algo_scalper.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
-PACE = 60
+PACE = 40
+"""What ``scalper dev`` runs at unless told otherwise."""
 PATIENCE_S = 120
 
 

@@ -1,15 +1,15 @@
 """The process dies by SIGKILL before and after its n-th write or send; the next one finds everything again.
 
 Marks stand around every write of journal, store and paper book, around every send of the order lane, and at every step
-of stepped time in which a request is under way. The short form kills at marks spread over a whole trade and at a few
-chosen by chance, the long form (``ALGO_SCALPER_SOAK=1``) at every one.
+of stepped time in which a request is under way. The short form kills at marks spread over a whole trade, half of them
+at the orders', and at a few chosen by chance; the long form (``ALGO_SCALPER_SOAK=1``) at every one.
 """
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,11 @@ async def marks_of(nursery: Nursery, folder: Path, broker: str) -> list[str]:
     return _marks[broker]
 
 
+def spread(places: Sequence[int], part: int) -> int:
+    """One of places, evenly over all of them: the parts of one kind are half of `SPREAD`, from the first to the last."""
+    return places[part * (len(places) - 1) // (SPREAD // 2 - 1)]
+
+
 async def dies_and_lives(nursery: Nursery, folder: Path, broker: str, kills: tuple[int, ...], downtime_s: int) -> None:
     """Kill one life after another, each at its n-th mark; let the last one live, and look at everything."""
     home = folder / f"killed-{'-'.join(map(str, kills))}"
@@ -84,8 +89,10 @@ async def test_a_life_without_a_kill_goes_through_every_kind_of_mark(
 async def test_killed_at_a_mark_the_next_life_finds_everything(
     nursery: Nursery, tmp_path: Path, broker: str, part: int
 ) -> None:
-    count = len(await marks_of(nursery, tmp_path, broker))
-    places = range(part + 1, count + 1, SPREAD) if SOAK else (1 + part * (count - 1) // (SPREAD - 1),)
+    marks = await marks_of(nursery, tmp_path, broker)
+    every = range(1, len(marks) + 1)
+    for_orders = [place for place in every if marks[place - 1].startswith("lane.")]
+    places = every[part::SPREAD] if SOAK else [spread(for_orders if part % 2 else every, part // 2)]
     for place in places:
         await dies_and_lives(nursery, tmp_path, broker, (place,), DOWNTIME_S if place % 3 == 0 else 0)
 

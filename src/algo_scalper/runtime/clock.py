@@ -57,12 +57,12 @@ class PacedClock:
         real_ns = self._system.now_ns()
         now = self._start_ns + round((real_ns - self._anchor_ns) * self.rate)
         if real_ns - self._heard_at_ns < LEASH_HOLDS_NS:
-            now = min(now, self._heard_ns + LEASH_NS)
+            now = min(max(now, self._heard_ns), self._heard_ns + LEASH_NS)
         self._last_ns = max(self._last_ns, now)
         return self._last_ns
 
     def heard(self, market_ns: int) -> None:
-        """The market was at ``market_ns``: while it is heard, time does not run ahead of it.
+        """The market was at ``market_ns``: while it is heard, time neither runs ahead of it nor stays behind.
 
         At sixty times the pace a sixth of a second in which this machine does something else would look like ten
         seconds without a price. A market that is silent in real time is silent: then time goes on alone.
@@ -146,12 +146,14 @@ class Timers:
         """The earliest instant anything is due."""
         return self._heap[0][0] if self._heap else None
 
-    def run_due(self, now_ns: int, up_to: Rank = Rank.POLL) -> None:
-        """Run what is due, in order; of what is due exactly now only ranks up to ``up_to``."""
-        heap = self._heap
+    def run_due(self, now_ns: int, up_to: Rank = Rank.POLL) -> bool:
+        """Run what is due, in order; of what is due exactly now only ranks up to ``up_to``. Was anything?"""
+        heap, ran = self._heap, False
         while heap and (heap[0][0] < now_ns or (heap[0][0] == now_ns and heap[0][1] <= up_to)):
             at_ns, _, _, call = heapq.heappop(heap)
             call(at_ns)
+            ran = True
+        return ran
 
     async def run(self, clock: Clock) -> None:
         """The task that runs them in a live or paced process; ends when cancelled."""

@@ -201,8 +201,8 @@ class SimLink:
             step, at_ns = said.step, said.step.at_ns
             await gate.complete(step.feed, step.orders, step.answers)
             await clock.move_to(at_ns)
-            timers.run_due(at_ns, Rank.BROKER)
-            await settle()
+            if timers.run_due(at_ns, Rank.BROKER) or step.answers:
+                await settle()  # else nobody was woken, and nobody will be before the frames are taken
             await gate.release(step.answers)
             for payload in gate.frames("orders"):
                 on_orders(payload)
