@@ -138,7 +138,7 @@ class DecisionView(msgspec.Struct, frozen=True):
 
 
 class LedgerView(msgspec.Struct, frozen=True):
-    """The day's money."""
+    """The day's money: realised + open - charges = net. Charges include those of leaving what is open."""
 
     capital_paise: int
     realised_paise: int
@@ -388,11 +388,12 @@ def _order(state: State, order: Order) -> OrderView:
 def _ledger(state: State) -> LedgerView:
     ledger, rules = state.ledger, state.rules
     net = day_net_paise(state)
+    gross_open = sum(_gross_paise(state, position) for position in state.open_by_key.values())
     return LedgerView(
         capital_paise=rules.capital_paise,
         realised_paise=ledger.realised_paise,
-        open_paise=net - ledger.net_paise,
-        charges_paise=ledger.charges_paise,
+        open_paise=gross_open,
+        charges_paise=ledger.realised_paise + gross_open - net,
         net_paise=net,
         budget_left_paise=budget_left_paise(
             rules.limits, rules.capital_paise, net, ledger.peak_net_paise, ledger.week_before_paise
@@ -405,6 +406,13 @@ def _ledger(state: State) -> LedgerView:
         losses=ledger.losses,
         losses_in_row=ledger.losses_in_row,
     )
+
+
+def _gross_paise(state: State, position: Position) -> int:
+    """What a position has brought and would bring at the bid, before any charge."""
+    tick = state.ticks.get(position.key)
+    bid = tick.bid_paise if tick is not None and tick.bid_paise else position.average_paise
+    return position.realised_paise + position.open_paise(bid)
 
 
 def trade_view(state: State, position: Position) -> TradeView:
