@@ -197,7 +197,9 @@ class SimLink:
             if said.end is not None:
                 return said.end.at_ns
             if said.step is None:
-                raise BrokerUnreachable("the simulator's clock answered neither with a step nor with the end of the day")
+                raise BrokerUnreachable(
+                    "the simulator's clock answered neither with a step nor with the end of the day"
+                )
             step, at_ns = said.step, said.step.at_ns
             await gate.complete(step.feed, step.orders, step.answers)
             await clock.move_to(at_ns)

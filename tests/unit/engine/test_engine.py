@@ -128,7 +128,7 @@ def test_the_numbers_of_an_open_position_add_up() -> None:
         16_800,
         13_800,
     )
-    assert seen.ledger.open_paise == card.exit_now_net_paise
+    assert (seen.ledger.open_paise, seen.ledger.charges_paise) == (card.open_paise, buy + sell)
     assert seen.ledger.net_paise == day_net_paise(day.state) == seen.ledger.realised_paise + card.exit_now_net_paise
     assert seen.ledger.budget_left_paise == 400_000 + seen.ledger.net_paise
     assert "130 held" in seen.headline
@@ -144,7 +144,7 @@ def test_a_position_without_a_price_yet_is_not_shown_as_lost() -> None:
     card = seen.positions[0]
     assert card.bid_paise == 0
     assert card.open_paise == 0, "valued at its average until there is a price, as the day's net is"
-    assert seen.ledger.open_paise == card.exit_now_net_paise
+    assert seen.ledger.open_paise == card.open_paise
 
 
 def test_a_view_of_an_entry_that_works_and_of_an_empty_day() -> None:
