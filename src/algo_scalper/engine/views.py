@@ -388,7 +388,10 @@ def _order(state: State, order: Order) -> OrderView:
 def _ledger(state: State) -> LedgerView:
     ledger, rules = state.ledger, state.rules
     net = day_net_paise(state)
-    gross_open = sum(_gross_paise(state, position) for position in state.open_by_key.values())
+    gross_open = sum(
+        position.realised_paise + position.open_paise(mark_paise(state, position))
+        for position in state.open_by_key.values()
+    )
     return LedgerView(
         capital_paise=rules.capital_paise,
         realised_paise=ledger.realised_paise,
@@ -406,13 +409,6 @@ def _ledger(state: State) -> LedgerView:
         losses=ledger.losses,
         losses_in_row=ledger.losses_in_row,
     )
-
-
-def _gross_paise(state: State, position: Position) -> int:
-    """What a position has brought and would bring at the bid, before any charge."""
-    tick = state.ticks.get(position.key)
-    bid = tick.bid_paise if tick is not None and tick.bid_paise else position.average_paise
-    return position.realised_paise + position.open_paise(bid)
 
 
 def trade_view(state: State, position: Position) -> TradeView:
