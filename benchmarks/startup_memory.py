@@ -157,7 +157,8 @@ def whole_day(minutes: float, bytecode: Path) -> tuple[dict[str, float], dict[st
             while time.monotonic() < until and dev.process.poll() is None:
                 now = dev.resident_mb()
                 if "engine" in last and "engine" not in now:
-                    return last, highest, True
+                    time.sleep(3)  # an engine that died would have been started again by now
+                    return last, highest, "engine" not in dev.resident_mb()
                 last = now
                 highest = {name: max(now.get(name, 0.0), highest.get(name, 0.0)) for name in now | highest}
                 time.sleep(0.5)

@@ -89,6 +89,8 @@ VIEW_EVERY_NS = 100 * NS_PER_MS
 END_WITHIN_NS = 3 * NS_PER_SECOND
 CONNECT_WITHIN_NS = 10 * NS_PER_SECOND
 VIX_TICK_PAISE = 1
+END_AFTER_NS = 60 * NS_PER_SECOND
+"""So long after the close there is nothing left to do."""
 LISTED_DAYS = 75
 """Contracts that expire within so many days are taken from the master."""
 
@@ -328,7 +330,7 @@ class EngineProcess:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop, f"stopped by {number.name}")
         if isinstance(self._clock, SteppedClock):
-            await self._walk(link, self._clock)
+            await self._walk(link, self._clock, self.settings.until_ns or hello.close_ns + END_AFTER_NS)
             return
         self._spawn(self._lane.run())
         self._spawn(self._timers.run(self._clock))
@@ -338,17 +340,15 @@ class EngineProcess:
             self._spawn(self._follow_time(link, self._clock))
         await self._ended.wait()
 
-    async def _walk(self, link: SimLink, clock: SteppedClock) -> None:
+    async def _walk(self, link: SimLink, clock: SteppedClock, until_ns: int) -> None:
         def sent() -> tuple[int, int]:
             return self._feed.sent_messages, self._orders.sent_messages
-
-        until_ns = self.settings.until_ns
 
         def after_step() -> None:
             if not self._lane.idle:
                 self._mark("lane.in_flight")
-            if until_ns and clock.now_ns() >= until_ns:
-                self.stop("the run ends here")
+            if clock.now_ns() >= until_ns:
+                self.stop("the run ends here" if self.settings.until_ns else "the session is over")
             if self._publisher is not None and self._publisher.view_due:
                 self._publish_view()
             if self._ended.is_set():
@@ -378,8 +378,8 @@ class EngineProcess:
                 await link.come_back()
 
     async def _watch_end(self, close_ns: int) -> None:
-        """A minute after the close there is nothing left to do."""
-        await self._clock.sleep_until(close_ns + 60 * NS_PER_SECOND)
+        """The day ends by itself a while after the close."""
+        await self._clock.sleep_until(close_ns + END_AFTER_NS)
         self.stop("the session is over")
 
     async def _housekeeping(self) -> None:

@@ -89,6 +89,7 @@ def sim(
     port: Annotated[int, typer.Option(help="Port of the simulator.")] = 9200,
     state: Annotated[Path | None, typer.Option(help="Keep the account in this file over restarts.")] = None,
     hold: Annotated[bool, typer.Option(help="After a restart go on from the moment of the end.")] = False,
+    with_parent: Annotated[bool, typer.Option(help="End when the process that started it ends.")] = False,
 ) -> None:
     """Run DhanHQ v2 on this machine: a market, an exchange and an account.
 
@@ -109,6 +110,7 @@ def sim(
             port=port,
             state=state,
             hold=hold,
+            with_parent=with_parent,
             limited=pace <= LIMITED_UP_TO,
         ),
         typer.echo,

@@ -136,7 +136,7 @@ async def _dev(options: DevOptions, chosen: DevRun, port: int) -> None:
     command = [
         *_scalper("sim"),
         *("--port", str(sim_port), "--seed", str(chosen.seed), "--pace", str(options.pace)),
-        *("--state", str(chosen.folder / "simulator.state"), "--hold"),
+        *("--state", str(chosen.folder / "simulator.state"), "--hold", "--with-parent"),
     ]
     if chosen.day is not None:
         command += ["--day", chosen.day.isoformat()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -11,10 +12,11 @@ from pathlib import Path
 import msgspec
 
 from algo_scalper.domain.calendar import next_trading_day
-from algo_scalper.domain.units import ist_day
+from algo_scalper.domain.ports import Clock
+from algo_scalper.domain.units import NS_PER_SECOND, ist_day
 from algo_scalper.interfaces.simulator.server import DEFAULT_PORT, HOST, SimulatorConfig, serve
 from algo_scalper.interfaces.simulator.state import StateFile
-from algo_scalper.runtime.clock import SystemClock
+from algo_scalper.runtime.clock import SystemClock, first_of
 from algo_scalper.runtime.recordings import read_recording
 from algo_scalper.simulation.exchange import SimulatedExchange
 from algo_scalper.simulation.market import MarketDay, recorded_day, synthetic_day
@@ -35,6 +37,8 @@ class SimulatorOptions(msgspec.Struct, frozen=True):
     """Virtual seconds per real second."""
     stepped: bool = False
     port: int = DEFAULT_PORT
+    with_parent: bool = False
+    """End when the process that started this one is gone."""
     state: Path | None = None
     hold: bool = False
     """After a restart time goes on from where it ended, as if the market had waited."""
@@ -92,8 +96,16 @@ def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
     def ready(port: int) -> None:
         say(f"SIMULATED market of {world.market.day} ({world.market.regime}), {time}, on http://{HOST}:{port}")
 
+    serving = serve(world, config, clock, ready)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(world, config, clock, ready))
+        runner.run(first_of(serving, _orphaned(clock)) if options.with_parent else serving)
+
+
+async def _orphaned(clock: Clock) -> None:
+    """Return when the process that started this one is gone."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await clock.sleep_until(clock.now_ns() + NS_PER_SECOND)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
