@@ -131,20 +131,20 @@ async def _serve(words: Connection, frames: list[bytes]) -> None:
 
 
 class MarketClock:
-    """The system's clock, moved so that the market's time is that of the frame that comes."""
+    """As `SystemClock`, moved so that the market's time is that of the frame that comes; it costs what that one does."""
 
     def __init__(self) -> None:
         self._system = SystemClock()
-        self._moved_ns = 0
+        self._anchor_ns = 0
 
     def now_ns(self) -> int:
-        return self._system.now_ns() + self._moved_ns
+        return self._anchor_ns + time.monotonic_ns()
 
     def stand_at(self, market_ns: int) -> None:
-        self._moved_ns = market_ns - self._system.now_ns()
+        self._anchor_ns = market_ns - time.monotonic_ns()
 
     async def sleep_until(self, at_ns: int) -> None:
-        await self._system.sleep_until(at_ns - self._moved_ns)
+        await self._system.sleep_until(self._system.now_ns() + at_ns - self.now_ns())
 
 
 class Stopwatch:

@@ -32,6 +32,9 @@ from algo_scalper.risk.order_prices import entry_limit_paise
 from algo_scalper.risk.sizing import SizeContext, size_order
 from algo_scalper.strategy.strikes import choose_strike
 
+VIX_FRESH_NS = 60 * NS_PER_SECOND
+"""VIX moves slowly; older than this it is unknown, and unknown refuses."""
+
 
 def enter(state: State, index: IndexState, signal: Signal, out: list[Command]) -> None:
     """A signal becomes a buy order, or a refusal with its numbers."""
@@ -109,7 +112,7 @@ def _context(
         gap_until_ns=ist_ns(day, rules.guards.gap_until_s),
         spike_until_ns=index.spike_until_ns,
         spike_sigma=index.spike_sigma,
-        vix=vix.ltp_paise / 100 if vix is not None else 0.0,
+        vix=vix.ltp_paise / 100 if vix is not None and now - vix.at_ns <= VIX_FRESH_NS else 0.0,
         open_positions=len(opened),
         same_contract_open=contract is not None and contract.key in state.open_by_key,
         same_side_open=sum(1 for p in opened if p.index == index.rules.name and p.direction is signal.direction),

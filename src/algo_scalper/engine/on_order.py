@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import astuple
+
 from algo_scalper.domain.commands import Command, Notify, Subscribe
 from algo_scalper.domain.decisions import Direction, ExitReason
 from algo_scalper.domain.events import OrderAccepted, OrderDropped, OrderRejected, OrderReported, OrderUnknown
@@ -174,6 +176,7 @@ def _claim(state: State, row: BrokerOrder, out: list[Command]) -> Order | None:
         broker_id=row.broker_id,
     )
     state.orders[order.id] = order
+    state.touch_order(order)
     return order
 
 
@@ -204,7 +207,7 @@ def apply_row(state: State, order: Order, row: BrokerOrder, out: list[Command]) 
     quantity = row.filled_quantity - order.filled_quantity
     if quantity < 0:
         return  # an older row than one already seen
-    was = order.state
+    was, stood = order.state, astuple(order)
     if was is OrderState.UNKNOWN:
         order.unknown_since_ns = 0  # it was its placing that was in doubt, and here it is
     order.broker_id = row.broker_id or order.broker_id
@@ -223,7 +226,8 @@ def apply_row(state: State, order: Order, row: BrokerOrder, out: list[Command]) 
         order.price_paise, order.trigger_paise = row.price_paise, row.trigger_paise
     if order.state in TERMINAL and was not in TERMINAL:
         _ended(state, order, row, out)
-    state.touch_order(order)
+    if astuple(order) != stood:  # a book read every few seconds repeats rows that need no transaction
+        state.touch_order(order)
 
 
 def _ended(state: State, order: Order, row: BrokerOrder, out: list[Command]) -> None:

@@ -76,6 +76,7 @@ def _settle_found(state: State, order: Order, row: BrokerOrder, began_ns: int, o
     unknown_since = order.unknown_since_ns
     if unknown_since and began_ns >= unknown_since:
         order.unknown_since_ns = 0
+        state.touch_order(order)
     apply_row(state, order, row, out)
 
 
