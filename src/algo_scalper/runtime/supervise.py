@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_MINUTE
 
+EXIT_REFUSED = 78
+"""The engine's word for: as things are I must not run. Starting it again would not help."""
 MOST_RESTARTS = 3
 WITHIN_NS = 10 * NS_PER_MINUTE
 
@@ -48,6 +50,11 @@ class EngineChild:
             code = await self._once()
             if code == 0 or self.stopping:
                 self.state = "stopped"
+                return code
+            if code == EXIT_REFUSED:
+                self.state = "failed"
+                self.detail = "the engine refused to start; its own words are above"
+                self._say(self.detail)
                 return code
             now_ns = self._clock.now_ns()
             deaths.append(now_ns)

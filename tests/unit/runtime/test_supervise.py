@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from algo_scalper.domain.units import NS_PER_MINUTE
-from algo_scalper.runtime.supervise import EngineChild
+from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild
 from tests.unit.runtime.doubles import HandClock
 
 COUNTING = "import sys; f = open(sys.argv[1], 'a'); f.write('x'); f.close(); sys.exit({code})"
@@ -54,6 +54,14 @@ async def test_three_restarts_in_ten_minutes_and_then_it_stays_down(tmp_path: Pa
     assert (watch.child.state, watch.child.restarts, watch.given_up) == ("failed", 3, 1)
     assert "exit code 7" in watch.said[0]
     assert "stays down" in watch.said[-1]
+
+
+async def test_an_engine_that_refuses_to_start_is_not_started_again(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    watch = Watch("-c", COUNTING.format(code=EXIT_REFUSED), str(marks))
+    assert await watch.run() == EXIT_REFUSED
+    assert (watch.child.state, starts(marks), watch.given_up) == ("failed", 1, 0)
+    assert "refused to start" in watch.said[-1]
 
 
 async def test_deaths_far_apart_are_not_counted_together(tmp_path: Path) -> None:

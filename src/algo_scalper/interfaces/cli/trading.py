@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from algo_scalper import __version__
-from algo_scalper.domain.errors import BrokerUnreachable, ConfigError
+from algo_scalper.domain.errors import BrokerUnreachable, ConfigError, SecondInstance
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day
 from algo_scalper.interfaces.cli.days import parse_day
@@ -24,7 +24,7 @@ from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import AlgoConfig, load_algo
 from algo_scalper.runtime.gate import LiveReadiness, decide_money, trading_services_allowed
 from algo_scalper.runtime.settings import Settings, load_settings
-from algo_scalper.runtime.supervise import EngineChild
+from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild
 
 SIM_START_NS = 20 * NS_PER_SECOND
 MOST_PACE = 60.0
@@ -96,8 +96,12 @@ def run_engine(options: EngineOptions) -> None:
         mark_of(options.kill_at, options.marks),
     )
     factory = None if options.stepped else _fast_loop()
-    with asyncio.Runner(loop_factory=factory) as runner:
-        code = runner.run(process.run())
+    try:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            code = runner.run(process.run())
+    except (ConfigError, SecondInstance) as refused:
+        _say(f"scalper: {refused}")
+        code = EXIT_REFUSED
     sys.exit(code)
 
 
