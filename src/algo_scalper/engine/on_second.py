@@ -5,7 +5,7 @@ from __future__ import annotations
 from algo_scalper.domain.commands import Command, Notify, ReadBook
 from algo_scalper.domain.decisions import ExitReason
 from algo_scalper.domain.events import SecondPassed
-from algo_scalper.domain.orders import OrderState
+from algo_scalper.domain.orders import OrderState, Purpose
 from algo_scalper.domain.positions import Position, PositionState
 from algo_scalper.domain.units import NS_PER_SECOND, ratio_bps, rupees_text
 from algo_scalper.engine.candles import close_by_clock
@@ -80,7 +80,13 @@ def _look(state: State, position: Position) -> None:
 
 def _say_blind(state: State, position: Position, out: list[Command]) -> None:
     bid, _ = trusted_bid(state, position)
-    how = f"leaving at Rs {rupees_text(bid)} from the chain" if bid else "no price anywhere: the floor stays"
+    floor = state.live_order(position, Purpose.EXIT)
+    if bid:
+        how = f"leaving at Rs {rupees_text(bid)} from the chain"
+    elif floor is not None and not floor.unknown_since_ns and floor.request is None:
+        how = "no price anywhere: the floor stays"
+    else:
+        how = "no price anywhere, and whether a floor rests is not known"
     out.append(Notify(state.now_ns, "alarm", "blind", f"{position.contract.name}: no price for 10 s; {how}"))
 
 
