@@ -17,6 +17,12 @@ MOST_DAYS_TO_EXPIRY = 4
 """Nearer the expiry a strike of the shipped premium band is listed near the money; a week before, often none is."""
 
 
+def folder_with(data_dir: Path, name: str) -> Path:
+    """The data folder, or the newest simulated day under it when only those have a file of this name."""
+    runs = sorted(path for path in (data_dir / "dev").glob("[0-9]*") if (path / name).exists())
+    return runs[-1] if runs and not (data_dir / name).exists() else data_dir
+
+
 def demo_day(today: date, rules: Rules) -> date:
     """The day simulated when none is named: from today on, the first session near enough to the traded expiry."""
     traded = next((index.name for index in rules.indices if index.role is Role.TRADE), rules.indices[0].name)

@@ -189,9 +189,10 @@ def report(
 @app.command()
 def token(data_dir: DataOption = DEFAULT_DATA) -> None:
     """Print the token the page and the API ask for. Example: scalper token"""
-    from algo_scalper.interfaces.api.access import load_token
+    from algo_scalper.interfaces.api.access import TOKEN_FILE, load_token
+    from algo_scalper.interfaces.cli.dev_runs import folder_with
 
-    typer.echo(load_token(data_dir))
+    typer.echo(load_token(folder_with(data_dir, TOKEN_FILE)))
 
 
 @app.command(hidden=True)

@@ -19,6 +19,7 @@ from algo_scalper.domain.positions import Position
 from algo_scalper.domain.units import NS_PER_MINUTE, clock_text, ist_ns, parse_clock_s
 from algo_scalper.engine.views import TradeView, decision_view, figures
 from algo_scalper.interfaces.cli.days import parse_day
+from algo_scalper.interfaces.cli.dev_runs import folder_with
 from algo_scalper.research.backtest import DayResult, run_recorded, run_synthetic
 from algo_scalper.research.replay import replay
 from algo_scalper.research.report import NO_EDGE, report_lines, total_lines, trade_lines
@@ -211,10 +212,7 @@ def _report(trades: list[TradeView]) -> list[str]:
 
 def _open(data_dir: Path, account: str | None) -> tuple[Stores, str]:
     """The stores of a data folder; of the newest simulated day when the folder holds only those."""
-    folder = data_dir
-    runs = sorted(path for path in (data_dir / "dev").glob("[0-9]*") if (path / "trading.sqlite3").exists())
-    if not (folder / "trading.sqlite3").exists() and runs:
-        folder = runs[-1]
+    folder = folder_with(data_dir, "trading.sqlite3")
     if not (folder / "trading.sqlite3").exists():
         raise ConfigError(f"{data_dir}: no trading store there; name the folder with --data-dir, or trade a day first")
     return open_stores(None, folder), account or "PAPER"
