@@ -195,11 +195,11 @@ class TradingStore:
             return self._decoded(connection, query.order_by(positions.c.opened_ns), _position)
 
     def last_day(self) -> date | None:
-        """The last day this account has a ledger of."""
-        query = sa.select(sa.func.max(day_ledger.c.day)).where(day_ledger.c.account == self.account)
+        """The day of this account's last session, traded or not; None before the first."""
+        last = sa.select(sa.func.max(sessions.c.started_ns)).where(sessions.c.account == self.account)
         with self._database.read("reading the last day") as connection:
-            found: date | None = connection.execute(query).scalar_one()
-        return found
+            started_ns = connection.execute(last).scalar_one()
+        return ist_day(int(started_ns)) if started_ns else None
 
     def trades_of_day(self, day: date) -> tuple[Position, ...]:
         """Round trips that ended on this IST day, in the order they ended."""
