@@ -98,6 +98,7 @@ def _place_exit(state: State, position: Position, out: list[Command]) -> None:
     position.repriced_ns = state.now_ns
     price = exit_price_paise(state, position) if position.state is PositionState.LEAVING else 0
     if price:
+        position.exit_sent_ns = position.exit_sent_ns or state.now_ns
         orders.place(state, out, position, Purpose.EXIT, OrderKind.LIMIT, position.held, price)
     else:
         trigger = _floor_trigger(position)
@@ -130,7 +131,7 @@ def _chase(state: State, position: Position, order: Order, total: int, price_pai
     if not (turn or lower):
         return
     position.repriced_ns = state.now_ns
-    waited_ns = state.now_ns - position.exit_asked_ns
+    waited_ns = state.now_ns - position.exit_sent_ns if position.exit_sent_ns else 0
     if lower and waited_ns >= state.rules.orders.edge_after_ns:
         out.append(
             Notify(
@@ -140,6 +141,7 @@ def _chase(state: State, position: Position, order: Order, total: int, price_pai
                 f"{position.contract.name}: {position.held} still held {waited_ns // NS_PER_SECOND} s after the exit",
             )
         )
+    position.exit_sent_ns = position.exit_sent_ns or state.now_ns
     orders.modify(state, out, order, OrderKind.LIMIT, total, price_paise)
     state.touch_position(position)
 
@@ -178,7 +180,7 @@ def exit_price_paise(state: State, position: Position) -> int:
     the first packets after a start are waited for: the average fill may lie far outside the band by now.
     """
     bid, last = trusted_bid(state, position)
-    waited_ns = state.now_ns - position.exit_asked_ns
+    waited_ns = state.now_ns - position.exit_sent_ns if position.exit_sent_ns else 0
     if not bid:
         tick = state.ticks.get(position.key)
         starting = tick is None and state.now_ns - state.started.at_ns <= state.rules.fresh.option_ns

@@ -94,6 +94,21 @@ def test_a_lost_floor_is_never_placed_twice() -> None:
     assert again.order_id != floor.order_id
 
 
+def test_an_exit_that_waited_for_a_lost_floor_is_not_priced_as_if_the_market_had_refused_it() -> None:
+    day = Day()
+    entry = day.enter()
+    day.accept(entry)
+    floor = one(orders(day.fill(entry.order_id, LOT, 12_000)), PlaceOrder)
+    day.lose(floor)
+    assert orders(day.tick(9_590, 9_600)) == [], "the stop fires, and nothing may be sent"
+    day.now_ns += 12 * S
+    day.book()
+    day.tick(9_590, 9_600)
+    leaving = one(orders(day.book()), PlaceOrder)
+    # 1.5 % under a bid of 95.90, as on the first try; the edge of the band would be 58 and less.
+    assert (leaving.kind, leaving.price_paise) == (OrderKind.LIMIT, 9_445)
+
+
 def test_a_lost_change_is_read_from_the_book_and_asked_again_if_it_did_not_hold() -> None:
     day = Day()
     _, floor = day.hold()
