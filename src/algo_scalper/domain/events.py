@@ -14,8 +14,6 @@ from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, Order, Reque
 from algo_scalper.domain.positions import Position
 from algo_scalper.domain.rules import Rules
 
-ChainRead = OptionChain
-
 
 class BookRead(msgspec.Struct, frozen=True, tag="book", array_like=True):
     """The broker's whole day book, positions and funds, as read between ``began_ns`` and ``at_ns``."""

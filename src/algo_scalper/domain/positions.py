@@ -97,7 +97,6 @@ class Position(msgspec.Struct):
     trail_index: int = -1
     """Index of the highest trail step reached; -1 before the first."""
     exit_reason: ExitReason = ExitReason.HOLD
-    exit_asked_ns: int = 0
     exit_sent_ns: int = 0
     """When the first limit to leave was sent: patience with the market is counted from then."""
     exit_signal_paise: int = 0

@@ -103,11 +103,6 @@ def clock_text(at_ns: int) -> str:
     return f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
 
 
-def second_text(second_of_day: int) -> str:
-    """``34_200 -> "09:30"``."""
-    return f"{second_of_day // 3600:02d}:{second_of_day // 60 % 60:02d}"
-
-
 def rupees_text(paise: int) -> str:
     """``12345670 -> "1,23,456.70"`` with Indian grouping and a leading minus where due."""
     sign = "-" if paise < 0 else ""

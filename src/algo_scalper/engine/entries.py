@@ -122,7 +122,6 @@ def _context(
         cooldown_until_ns=index.cooldown_until_ns,
         paused_until_ns=state.paused_until_ns,
         losses_in_row=state.ledger.losses_in_row,
-        pause_of_row_ns=0,
         trades_today=state.ledger.trades + len(opened),
         orders_last_second=state.requests_since(now - NS_PER_SECOND),
         orders_last_minute=len(state.sent_ns),

@@ -37,7 +37,6 @@ def close_position(state: State, position: Position, reason: ExitReason, out: li
         return
     position.state = next_position_state(position.state, PositionTrigger.LEAVE)
     position.exit_reason = reason
-    position.exit_asked_ns = state.now_ns
     tick = state.ticks.get(position.key)
     position.exit_signal_paise = tick.bid_paise if tick is not None else 0
     position.repriced_ns = 0

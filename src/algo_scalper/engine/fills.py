@@ -74,7 +74,6 @@ def _bought(state: State, position: Position, quantity: int, value_paise: int, o
     if late:
         # An entry that was believed over has traded after all: it is held now, and is left at once.
         position.exit_reason = ExitReason.LATE_FILL
-        position.exit_asked_ns = state.now_ns
         position.closed_ns = 0
         reopen(state, position)
         out.append(

@@ -14,7 +14,7 @@ from algo_scalper.engine.exits import close_position, tend, trusted_bid
 from algo_scalper.engine.fills import day_net_paise, halt_day
 from algo_scalper.engine.on_candle import on_candle
 from algo_scalper.engine.state import State
-from algo_scalper.risk.day_limits import day_loss_limit_paise, limit_refusal
+from algo_scalper.risk.day_limits import day_loss_limit_paise
 from algo_scalper.risk.exits import clock_exit
 
 BOOK_EVERY_NS = 10 * NS_PER_SECOND
@@ -101,22 +101,6 @@ def _day_loss(state: State, out: list[Command]) -> None:
     halt_day(state, f"day loss Rs {rupees_text(-net)} reached the limit Rs {rupees_text(limit)}", out)
     for position in state.open_positions():
         close_position(state, position, ExitReason.DAY_LOSS, out)
-
-
-def day_is_over(state: State) -> bool:
-    """May no further trade be made today, whatever the market does?"""
-    ledger, rules = state.ledger, state.rules
-    return bool(ledger.halted) or (
-        limit_refusal(
-            rules.limits,
-            rules.capital_paise,
-            ledger.trades,
-            ledger.net_paise,
-            ledger.peak_net_paise,
-            ledger.week_before_paise,
-        )
-        is not None
-    )
 
 
 def _ask_for_book(state: State, out: list[Command]) -> None:

@@ -53,7 +53,6 @@ class EntryContext(msgspec.Struct, frozen=True):
     cooldown_until_ns: int
     paused_until_ns: int
     losses_in_row: int
-    pause_of_row_ns: int
     trades_today: int
     orders_last_second: int
     orders_last_minute: int

@@ -24,7 +24,6 @@ from algo_scalper.domain.units import (
     percent_text,
     ratio_bps,
     rupees_text,
-    second_text,
     tick_down,
     tick_nearest,
     tick_up,
@@ -123,7 +122,6 @@ def test_a_wall_time_comes_back(day: date, second: int) -> None:
 
 def test_texts_for_people() -> None:
     assert clock_text(ist_ns(date(2026, 11, 23), 38_527)) == "10:42:07"
-    assert second_text(34_200) == "09:30"
     assert percent_text(2_050) == "20.50%"
     assert percent_text(-5) == "-0.05%"
 

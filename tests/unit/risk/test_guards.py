@@ -61,7 +61,6 @@ ALLOWED = EntryContext(
     cooldown_until_ns=0,
     paused_until_ns=0,
     losses_in_row=0,
-    pause_of_row_ns=0,
     trades_today=0,
     orders_last_second=0,
     orders_last_minute=0,
