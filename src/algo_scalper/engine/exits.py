@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from algo_scalper.domain.commands import Command, Notify
 from algo_scalper.domain.decisions import Decision, DecisionKind, ExitReason
+from algo_scalper.domain.exchange_rules import protected_stop_limit
 from algo_scalper.domain.instruments import OptionType
-from algo_scalper.domain.orders import Order, OrderKind, OrderState, Purpose
+from algo_scalper.domain.orders import Order, OrderKind, OrderState, Purpose, Side
 from algo_scalper.domain.positions import Position, PositionState, PositionTrigger, next_position_state
 from algo_scalper.domain.units import NS_PER_SECOND, apply_bps
 from algo_scalper.engine import orders
 from algo_scalper.engine.fills import close_if_flat
 from algo_scalper.engine.state import State
-from algo_scalper.risk.order_prices import exit_limit_paise, stop_limit_paise
+from algo_scalper.risk.order_prices import exit_limit_paise
 from algo_scalper.risk.trailing import floor_trigger_paise
 from algo_scalper.strategy.parity import implied_forward_paise
 
@@ -101,7 +102,7 @@ def _place_exit(state: State, position: Position, out: list[Command]) -> None:
         orders.place(state, out, position, Purpose.EXIT, OrderKind.LIMIT, position.held, price)
     else:
         trigger = _floor_trigger(position)
-        limit = stop_limit_paise(trigger, position.contract.tick_paise)
+        limit = protected_stop_limit(Side.SELL, trigger, position.contract.tick_paise)
         orders.place(state, out, position, Purpose.EXIT, OrderKind.STOP_LIMIT, position.held, limit, trigger)
     state.touch_position(position)
 
@@ -162,7 +163,7 @@ def _carry_floor(state: State, position: Position, order: Order, total: int, out
         state.touch_position(position)
     else:
         trigger = order.trigger_paise
-    limit = stop_limit_paise(trigger, position.contract.tick_paise)
+    limit = protected_stop_limit(Side.SELL, trigger, position.contract.tick_paise)
     orders.modify(state, out, order, OrderKind.STOP_LIMIT, total, limit, trigger)
 
 

@@ -18,6 +18,7 @@ from algo_scalper.domain.calendar import DaySchedule, contract_end_ns, day_sched
 from algo_scalper.domain.charges import exercise_charges, order_charges
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder
 from algo_scalper.domain.errors import Bug, DataError
+from algo_scalper.domain.exchange_rules import MOST_CORRELATION, MOST_MODIFICATIONS, price_band, stop_gap
 from algo_scalper.domain.instruments import Contract, Exchange, OptionType, key_text
 from algo_scalper.domain.market import Levels, Quote
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
@@ -31,7 +32,7 @@ from algo_scalper.simulation.account_book import (
     Holding,
     next_day,
 )
-from algo_scalper.simulation.admission import MAX_CORRELATION, MAX_MODIFICATIONS, malformed, price_band, stop_gap
+from algo_scalper.simulation.admission import malformed
 
 __all__ = [
     "FOREIGN_ID",
@@ -45,8 +46,6 @@ __all__ = [
     "Holding",
     "SimulatedExchange",
     "next_day",
-    "price_band",
-    "stop_gap",
 ]
 
 Answered = Accepted | Rejected
@@ -136,9 +135,9 @@ class SimulatedExchange:
         if isinstance(found, Rejected):
             return found
         order = found
-        if order.modifications >= MAX_MODIFICATIONS:
+        if order.modifications >= MOST_MODIFICATIONS:
             return Rejected(
-                f"DH-906: Order {order.broker_id} was modified {MAX_MODIFICATIONS} times, no more is allowed"
+                f"DH-906: Order {order.broker_id} was modified {MOST_MODIFICATIONS} times, no more is allowed"
             )
         if command.kind is OrderKind.STOP_LIMIT and order.triggered:
             return Rejected("DH-906: the stop has triggered, the order can only be modified as a LIMIT")
@@ -370,8 +369,8 @@ class SimulatedExchange:
         at_ns: int,
     ) -> Answered:
         wrong = malformed(self._contracts.get(key), key, side, kind, quantity, price_paise, trigger_paise)
-        if len(correlation_id) > MAX_CORRELATION:
-            wrong = f"DH-905: correlationId has {len(correlation_id)} characters, {MAX_CORRELATION} are allowed"
+        if len(correlation_id) > MOST_CORRELATION:
+            wrong = f"DH-905: correlationId has {len(correlation_id)} characters, {MOST_CORRELATION} are allowed"
         if wrong:
             return Rejected(wrong)
         order = self._new_order(correlation_id, key, side, kind, product, quantity, price_paise, trigger_paise, at_ns)

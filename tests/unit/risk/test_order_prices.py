@@ -13,8 +13,6 @@ from algo_scalper.risk.order_prices import (
     band_edge_paise,
     entry_limit_paise,
     exit_limit_paise,
-    slab_bps,
-    stop_limit_paise,
 )
 
 O = OrderRules()  # noqa: E741 - the rule book's own numbers
@@ -47,13 +45,6 @@ def test_exit_grows_more_urgent(bid: int, waited_ns: int, limit: int) -> None:
     assert exit_limit_paise(bid, waited_ns, bid, NSE, O, 5) == limit
 
 
-@pytest.mark.parametrize(
-    ("premium", "bps"), [(999, 500), (1_000, 300), (9_999, 300), (10_000, 200), (49_999, 200), (50_000, 100)]
-)
-def test_slabs(premium: int, bps: int) -> None:
-    assert slab_bps(premium) == bps
-
-
 def test_the_band_of_each_exchange() -> None:
     assert band_edge_paise(10_000, NSE, 5) == 6_005
     assert band_edge_paise(10_000, BSE, 5) == 4_005
@@ -61,14 +52,6 @@ def test_the_band_of_each_exchange() -> None:
     assert band_edge_paise(5_005, NSE, 5) == 3_010  # 40 % of 50.05 is 20.02: 30.03, up to the tick, and one more
     assert band_edge_paise(5_000, BSE, 5) == 2_005
     assert band_edge_paise(1_000, NSE, 5) == 5
-
-
-@pytest.mark.parametrize(
-    ("trigger", "limit"), [(8_400, 6_725), (5_000, 4_005), (5_005, 4_010), (2_000, 1_005), (1_000, 5), (10, 5)]
-)
-def test_a_floor_lies_as_deep_as_is_taken_less_a_tick(trigger: int, limit: int) -> None:
-    # 84.00 - 20 % = 67.20, one tick of safety: 67.25. At 50 and below Rs 10.
-    assert stop_limit_paise(trigger, 5) == limit
 
 
 @given(premiums, st.integers(0, 10 * S), premiums, st.sampled_from([NSE, BSE]))
@@ -89,16 +72,6 @@ def test_an_exit_is_always_inside_the_band_and_on_the_tick(
 def test_waiting_never_asks_for_more(bid: int, one_ns: int, other_ns: int) -> None:
     sooner, later = sorted((one_ns, other_ns))
     assert exit_limit_paise(bid, later, bid, NSE, O, 5) <= exit_limit_paise(bid, sooner, bid, NSE, O, 5)
-
-
-@given(premiums)
-def test_a_stop_gap_is_taken_by_the_exchange(trigger: int) -> None:
-    if trigger < 10:
-        return
-    limit = stop_limit_paise(trigger, 5)
-    assert limit % 5 == 0
-    assert 0 < limit < trigger, "a sell stop's limit lies at least a tick under its trigger"
-    assert trigger - limit <= (1_000 if trigger <= 5_000 else trigger * 0.2 + 0.5)
 
 
 @given(premiums)

@@ -7,7 +7,7 @@ import pytest
 
 from algo_scalper.domain.account import Funds
 from algo_scalper.domain.errors import DataError
-from algo_scalper.domain.instruments import Exchange
+from algo_scalper.domain.exchange_rules import stop_gap
 from algo_scalper.domain.market import Quote, Tick
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.ports import Accepted, Rejected
@@ -17,8 +17,6 @@ from algo_scalper.simulation.exchange import (
     ExchangeState,
     Holding,
     next_day,
-    price_band,
-    stop_gap,
 )
 from tests.unit.simulation.exchange_desk import (
     DAY,
@@ -264,21 +262,6 @@ def refusal(bench: Bench, broker_id: str) -> str:
 def test_an_order_above_the_freeze_quantity_is_accepted_and_then_rejected(bench: Bench) -> None:
     assert "freeze quantity 1755" in refusal(bench, bench.place(BUY, 28 * 65, 10_000))
     assert bench.row(bench.place(BUY, 27 * 65, 9_000)).status is BrokerStatus.PENDING
-
-
-@pytest.mark.parametrize(
-    ("last", "exchange", "band"),
-    [
-        (10_000, Exchange.NSE, (6_000, 14_000)),
-        (5_000, Exchange.NSE, (3_000, 7_000)),
-        (1_200, Exchange.NSE, (5, 3_200)),
-        (10_000, Exchange.BSE, (4_000, 16_000)),
-        (4_000, Exchange.BSE, (1_000, 7_000)),
-        (10_003, Exchange.NSE, (6_005, 14_000)),
-    ],
-)
-def test_price_bands(last: int, exchange: Exchange, band: tuple[int, int]) -> None:
-    assert price_band(last, exchange, 5) == band
 
 
 def test_a_limit_outside_the_band_is_refused(bench: Bench) -> None:
