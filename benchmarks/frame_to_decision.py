@@ -302,7 +302,7 @@ async def measure(rounds: int, folder: Path) -> dict[int, list[Timed]]:
             Random(SEED),
             on_message=bench.on_message,
             on_lost=lambda why: print(f"lost: {why}"),
-            on_restored=lambda: None,
+            on_restored=print,
             expects_data=lambda _: False,
         )
         running = asyncio.create_task(feed.run())

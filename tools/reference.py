@@ -6,17 +6,25 @@ A test holds the committed pages to what this prints, so a key, a variable, a re
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType, NoneType
+from typing import Any, get_args, get_origin
 
+import msgspec
 import typer
-from typer.core import TyperArgument, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from algo_scalper.adapters.dhan import bodies, replies
+from algo_scalper.adapters.dhan.endpoints import ENDPOINTS
+from algo_scalper.adapters.dhan.wire import Amount, Count, Effect, Endpoint, Host, Paise, Text
 from algo_scalper.domain.decisions import DecisionKind, ExitReason, RefusalReason
 from algo_scalper.runtime.algo_keys import INDEX_SECTION, KEYS, ORIGINAL_KEYS, PREMIUM_DEFAULTS
-from algo_scalper.runtime.settings import IGNORED, VARIABLES, Kind
+from algo_scalper.runtime.settings import IGNORED, IGNORED_FAMILIES, VARIABLES, Kind
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -36,6 +44,10 @@ REFUSALS: dict[RefusalReason, str] = {
     RefusalReason.EXPIRY_DAY: "The contract expires sooner than `expiry.min_dte` allows.",
     RefusalReason.FEED_DOWN: "The market feed is lost or silent.",
     RefusalReason.ORDER_FEED_DOWN: "The order feed is lost: fills would come late.",
+    RefusalReason.CANDLES_MISSED: (
+        "Prints were missed (the feed was lost, or the start fell inside a minute) and the broker's own minutes have not "
+        "replaced ours yet."
+    ),
     RefusalReason.INDEX_STALE: "The index's last price is older than `fresh.index`, or the index is not quoted now.",
     RefusalReason.OPTION_STALE: "The option's last price is older than `fresh.option`.",
     RefusalReason.CHAIN_STALE: "The option chain is older than `fresh.chain`.",
@@ -101,6 +113,24 @@ KINDS: dict[DecisionKind, str] = {
     DecisionKind.HALT: "No entries from here on.",
     DecisionKind.RESUME: "Entries again.",
     DecisionKind.HANDED_OVER: "A position is a person's from here on.",
+}
+
+
+EFFECTS: dict[Effect, str] = {
+    Effect.READ: "reads",
+    Effect.CHANGE: "changes",
+    Effect.ORDER: "order",
+}
+
+WIRE_KINDS: dict[object, str] = {
+    Paise: "rupees",
+    Text: "text",
+    Count: "whole number",
+    Amount: "number",
+    float: "number",
+    int: "whole number",
+    str: "text",
+    bool: "true, false",
 }
 
 
@@ -173,6 +203,7 @@ def environment_page() -> str:
         for variable in VARIABLES
     ]
     ignored = [(f"`{name}`", why) for name, why in IGNORED.items()]
+    ignored += [(f"`{beginning}*`, all others", why) for beginning, why in IGNORED_FAMILIES.items()]
     return f"""# Environment
 
 {WRITTEN_BY}
@@ -223,6 +254,109 @@ A *refusal* is ours; a *rejection* is the broker's.
 {table(("Reason", "Meaning"), ((f"`{reason.name.lower()}`", EXITS[reason]) for reason in ExitReason))}"""
 
 
+def dhan_endpoints_page() -> str:
+    """Every call of the broker's REST service, what it sends and what it answers."""
+    calls = [
+        (
+            f"`{endpoint.name}`",
+            f"`{endpoint.method} {'https://auth.dhan.co' if endpoint.host is Host.AUTH else ''}{endpoint.path}`",
+            _sent(endpoint),
+            _answered(endpoint),
+            EFFECTS[endpoint.effect] + (", from the static IP" if endpoint.needs_address else ""),
+            str(endpoint.family),
+            endpoint.summary,
+        )
+        for endpoint in ENDPOINTS
+    ]
+    return f"""# Calls of DhanHQ v2
+
+{WRITTEN_BY}
+The table that `algo_scalper.adapters.dhan` asks by, and the methods of `DhanClient` with it. Paths are under
+`https://api.dhan.co/v2` unless they name another host. `dhanClientId` is added to every body.
+
+*reads*: may be repeated. *changes*: the account; never repeated, a lost answer is an error that says so. *order*: never
+repeated, answered by accepted, rejected or unknown. *Budget*: the family of limits a call is counted in.
+
+{table(("Call", "Request", "Sends", "Answers", "Does", "Budget", "What for"), calls)}
+## What is sent
+
+Money is in paise in the code, in fields that end in `_paise`, and in rupees on the wire. A field without a default must
+be given; one whose default is *left out* is not sent.
+
+{"".join(_struct_part(struct, bodies, sent=True) for struct in _structs(bodies))}
+## What is answered
+
+Every field may be absent; then it is empty or zero. Rupees on the wire are paise in the code.
+
+{"".join(_struct_part(struct, replies, sent=False) for struct in _structs(replies))}"""
+
+
+def _sent(endpoint: Endpoint[Any]) -> str:
+    parts = [f"[{endpoint.body.__name__}](#{endpoint.body.__name__.lower()})"] if endpoint.body is not None else []
+    parts += [f"query `{name}`" for name in endpoint.query]
+    parts += [f"header `{name}`" for name in endpoint.headers]
+    return ", ".join(parts)
+
+
+def _answered(endpoint: Endpoint[Any]) -> str:
+    kind = get_args(endpoint.reply)[0] if endpoint.rows else endpoint.reply
+    return f"{'list of ' if endpoint.rows else ''}[{kind.__name__}](#{kind.__name__.lower()})"
+
+
+def _structs(module: ModuleType) -> list[type[msgspec.Struct]]:
+    found = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    return [one for one in found if one.__module__ == module.__name__ and one.__struct_fields__]
+
+
+def _struct_part(struct: type[msgspec.Struct], module: ModuleType, *, sent: bool) -> str:
+    notes = {name: note for one in reversed(struct.__mro__) for name, note in _notes(module).get(one.__name__, ())}
+    rows = []
+    for field in msgspec.structs.fields(struct):
+        row = [f"`{field.encode_name}`", "`" + field.name + "`", _kind(field.type)]
+        if sent:
+            row.append(_field_default(field))
+        rows.append((*row, notes.get(field.name, "")))
+    head = ("On the wire", "In the code", "Kind", *(("Default",) if sent else ()), "Note")
+    return f"### {struct.__name__}\n\n{inspect.getdoc(struct)}\n\n{table(head, rows)}\n"
+
+
+def _notes(module: ModuleType) -> dict[str, list[tuple[str, str]]]:
+    """The strings written under the fields of each class."""
+    classes = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef)]
+    return {node.name: list(_field_notes(node)) for node in classes}
+
+
+def _field_notes(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, note in zip(node.body, node.body[1:], strict=False):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if isinstance(note, ast.Expr) and isinstance(note.value, ast.Constant):
+            yield field.target.id, " ".join(str(note.value.value).split())
+
+
+def _kind(kind: Any) -> str:
+    for one in (kind, *get_args(kind)):
+        for unit in getattr(one, "__metadata__", ()):
+            return str(unit)
+    if get_origin(kind) is tuple:
+        return f"list of {_kind(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        return f"by name, {_kind(get_args(kind)[1])}"
+    others = [one for one in get_args(kind) if one is not NoneType]
+    if others:
+        return _kind(others[0])
+    return WIRE_KINDS.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
+
+
+def _field_default(field: msgspec.structs.FieldInfo) -> str:
+    if field.default is msgspec.NODEFAULT:
+        return ""
+    if field.default is None:
+        return "left out"
+    value = ", ".join(field.default) if isinstance(field.default, tuple) else field.default
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
 def _default(value: object) -> str:
     """A flag's default for the table; a switch that is off and an empty text need no words."""
     return f"`{value}`" if isinstance(value, str | int | float | Path) and value not in (False, "") else ""
@@ -234,10 +368,7 @@ def cli_page() -> str:
     group = typer.main.get_command(main.app)
     assert isinstance(group, TyperGroup)
     parts = [f"# Commands\n\n{WRITTEN_BY}\n`scalper --help` and `scalper COMMAND --help` say the same.\n"]
-    for name in sorted(group.commands):
-        command = group.commands[name]
-        if command.hidden:
-            continue
+    for name, command in _commands(group):
         rows = [
             (
                 f"`{(parameter.name or '').upper()}`"
@@ -255,12 +386,25 @@ def cli_page() -> str:
     return "".join(parts)
 
 
+def _commands(group: TyperGroup, above: str = "") -> Iterator[tuple[str, TyperCommand | TyperGroup]]:
+    """Every command that is shown by its full name, a group before its commands."""
+    for name in sorted(group.commands):
+        command = group.commands[name]
+        assert isinstance(command, TyperCommand | TyperGroup)
+        if command.hidden:
+            continue
+        yield f"{above}{name}", command
+        if isinstance(command, TyperGroup):
+            yield from _commands(command, f"{above}{name} ")
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """File name to the function that writes it. The commands' page needs the command line to be there."""
     found = {
         "configuration.md": configuration_page,
         "environment.md": environment_page,
         "reasons.md": reasons_page,
+        "dhan-endpoints.md": dhan_endpoints_page,
     }
     if importlib.util.find_spec(CLI_MODULE) is not None:
         found["cli.md"] = cli_page

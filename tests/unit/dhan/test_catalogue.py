@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from algo_scalper.adapters.dhan.catalogue import Catalogue, MasterReader, freeze_quantity, read_catalogue, underlying_of
+from algo_scalper.adapters.dhan.catalogue import Catalogue, OptionReader, freeze_quantity, read_catalogue
 from algo_scalper.adapters.dhan.failures import DhanRefused
 from algo_scalper.adapters.dhan.rest import DhanRest
 from algo_scalper.domain.errors import DataError
@@ -27,7 +27,7 @@ DAY = date(2026, 2, 9)
 
 
 def read(*lines: str, day: date = DAY, until: date = date(2026, 3, 31), chunk: int = 1 << 16) -> Catalogue:
-    reader = MasterReader(INDICES, day, until)
+    reader = OptionReader(INDICES, day, until)
     content = "\n".join(lines).encode()
     for start in range(0, len(content), chunk):
         reader.feed(content[start : start + chunk])
@@ -123,27 +123,13 @@ def test_chunks_may_end_anywhere(chunk: int) -> None:
     ("lines", "words"),
     [
         ((), "empty"),
-        (("<html>not found</html>",), "not a header"),
+        (("<html>not found</html>",), "a web page"),
         ((COMPACT.replace("SEM_TICK_SIZE", "X"),), "lacks SEM_TICK_SIZE"),
     ],
 )
 def test_what_is_no_master_file_is_an_error(lines: tuple[str, ...], words: str) -> None:
     with pytest.raises(DataError, match=words):
         read(*lines)
-
-
-@pytest.mark.parametrize(
-    ("symbol", "mnemonic", "underlying"),
-    [
-        ("NIFTY-Feb2026-25000-CE", "", "NIFTY"),
-        ("SENSEX-Feb2026-84000-CE", "BSXOPT", "SENSEX"),
-        ("SENSEX", "BSXOPT", "SENSEX"),
-        ("BSXOPT", "", "SENSEX"),
-        ("", "BKXOPT", "BANKEX"),
-    ],
-)
-def test_underlyings(symbol: str, mnemonic: str, underlying: str) -> None:
-    assert underlying_of(symbol, mnemonic) == underlying
 
 
 def test_freeze_quantities_are_dated() -> None:

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
-from algo_scalper.adapters.dhan.failures import FailureKind, failure_in
+from algo_scalper.adapters.dhan import failures
+from algo_scalper.adapters.dhan.failures import (
+    AccessRefused,
+    AddressRefused,
+    AskedTooOften,
+    BrokerFailing,
+    DhanRefused,
+    Failure,
+    FailureKind,
+    InputRefused,
+    NothingThere,
+    OrderRefused,
+    TokenRefused,
+    failure_in,
+    refusal,
+)
+from algo_scalper.domain.errors import BrokerUnreachable
 from tests.shared_data import shared
 
 K = FailureKind
@@ -78,3 +95,54 @@ def test_every_recorded_answer_is_told_right() -> None:
         assert (failure_in(answer["status"], body) is not None) is failed, path.name
         seen[failed] += 1
     assert min(seen.values()) > 8
+
+
+def test_the_tree_in_the_docstring_is_the_tree() -> None:
+    drawn: dict[str, str] = {}
+    above: list[tuple[int, str]] = []
+    for line in (failures.__doc__ or "").splitlines():
+        found = re.match(r"^([ │├└─]*)([A-Z]\w+) {2,}", line)
+        if found is None:
+            continue
+        depth, name = len(found[1]), found[2]
+        while above and above[-1][0] >= depth:
+            above.pop()
+        if above:
+            drawn[name] = above[-1][1]
+        above.append((depth, name))
+    here = {
+        name: kind for name, kind in vars(failures).items() if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    real = {name: kind.__bases__[0].__name__ for name, kind in here.items() if kind.__module__ == failures.__name__}
+    assert {name: drawn.get(name) for name in real} == real
+    assert drawn["BrokerUnreachable"] == drawn["BrokerRefused"] == "BrokerError"
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "remedy"),
+    [
+        (FailureKind.CREDENTIALS, TokenRefused, "scalper login"),
+        (FailureKind.ACCESS, AccessRefused, "scalper doctor"),
+        (FailureKind.ADDRESS, AddressRefused, "static IP"),
+        (FailureKind.RATE, AskedTooOften, "ask less often"),
+        (FailureKind.IN_TRANSIT, OrderRefused, "in a second"),
+        (FailureKind.NOT_FOUND, NothingThere, ""),
+        (FailureKind.INPUT, InputRefused, "fields"),
+    ],
+)
+def test_each_kind_has_its_error_and_its_remedy(kind: FailureKind, error: type[DhanRefused], remedy: str) -> None:
+    told = refusal("funds (GET /fundlimit)", Failure(kind, 400, "DH-905", "some words"))
+    assert type(told) is error
+    assert str(told).startswith("funds (GET /fundlimit): DH-905 some words (HTTP 400)")
+    assert remedy in str(told)
+
+
+def test_a_server_error_is_unreachable_and_may_be_asked_again() -> None:
+    told = refusal("funds", Failure(FailureKind.SERVER, 500, "DH-908", "Internal Server Error"))
+    assert isinstance(told, BrokerFailing)
+    assert isinstance(told, BrokerUnreachable)
+
+
+def test_every_kind_becomes_an_error() -> None:
+    for kind in FailureKind:
+        assert str(refusal("a call", Failure(kind, 400, "", "words")))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from picows import WSMsgType
 
-from algo_scalper.adapters.dhan.feed import DhanFeed
-from algo_scalper.adapters.dhan.line import LineRules, LossKind
+from algo_scalper.adapters.dhan.losses import REMEDIES, LossKind
 from algo_scalper.adapters.dhan.packets import (
     Buffer,
     FeedDecoder,
@@ -21,70 +19,16 @@ from algo_scalper.adapters.dhan.packets import (
     encode_quote,
     encode_ticker,
 )
-from algo_scalper.adapters.dhan.subscriptions import MOST_INSTRUMENTS
-from algo_scalper.adapters.dhan.waiting import Backoff
-from algo_scalper.domain.errors import BrokerRefused
 from algo_scalper.domain.instruments import NIFTY, SENSEX, Segment, instrument_key
-from algo_scalper.domain.market import Tick
 from algo_scalper.domain.units import NS_PER_SECOND
 from tests.unit.dhan.doubles import (
     CLIENT,
     START_NS,
     TOKEN,
-    Half,
-    HandClock,
     SocketServer,
-    ended,
-    settings_for,
     socket_server,
 )
-
-OPTION = instrument_key(Segment.NSE_FNO, 40472)
-TICK = Tick(0, NIFTY.key, 1_795_000_000, 2_420_005)
-RULES = LineRules(
-    handshake_ns=12 * NS_PER_SECOND,
-    silence_ns=30 * NS_PER_SECOND,
-    backoff=Backoff(NS_PER_SECOND, 16 * NS_PER_SECOND, 60 * NS_PER_SECOND, 240 * NS_PER_SECOND),
-)
-
-
-class Watched:
-    """A feed against a server, and everything it said."""
-
-    def __init__(self, server: SocketServer, *, held: bool = False, open_market: bool = True) -> None:
-        self.clock = HandClock()
-        self.messages: asyncio.Queue[tuple[bytes, int]] = asyncio.Queue()
-        self.held: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
-        self.lost: asyncio.Queue[str] = asyncio.Queue()
-        self.restored: asyncio.Queue[int] = asyncio.Queue()
-        self.open_market = open_market
-        self.handle: Callable[[Buffer, int], None] = lambda message, at_ns: self.messages.put_nowait(
-            (bytes(message), at_ns)
-        )
-        self.feed = DhanFeed(
-            settings_for(socket_url=server.url),
-            self.clock,
-            Half(),
-            on_message=self._hear,
-            on_lost=self.lost.put_nowait,
-            on_restored=lambda: self.restored.put_nowait(self.clock.now_ns()),
-            expects_data=lambda _now_ns: self.open_market,
-            frame_gate=(lambda kind, payload: self.held.put_nowait((kind, payload))) if held else None,
-            rules=RULES,
-        )
-
-    def _hear(self, message: Buffer, at_ns: int) -> None:
-        self.handle(message, at_ns)
-
-
-@contextlib.asynccontextmanager
-async def running(watched: Watched) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.ensure_future(watched.feed.run())
-    try:
-        async with asyncio.timeout(10):
-            yield task
-    finally:
-        await ended(task)
+from tests.unit.dhan.watched_feed import OPTION, TICK, Watched, running
 
 
 async def test_credentials_go_into_the_query_and_nowhere_else() -> None:
@@ -147,7 +91,7 @@ async def test_a_bare_reset_is_told_once_and_everything_is_subscribed_again() ->
             second = await server.next_connection()
             sent = [json.loads(await second.texts.get()) for _ in range(2)]
             assert [(one["RequestCode"], one["InstrumentCount"]) for one in sent] == [(17, 2), (21, 2)]
-            assert await watched.restored.get() == watched.clock.now_ns()
+            assert (await watched.restored.get()).restored_ns == watched.clock.now_ns()
             assert watched.lost.empty(), "one outage, one word"
             assert watched.feed.sent_messages == 4
 
@@ -173,7 +117,8 @@ async def test_429_on_the_handshake_waits_a_minute() -> None:
         watched = Watched(server)
         async with running(watched):
             said = await watched.lost.get()
-            assert said == "blocked: HTTP 429 Client ID is blocked"
+            assert said.startswith("blocked: HTTP 429 Client ID is blocked (")
+            assert "get a new access token" in said
             assert await watched.clock.slept(lambda wake: wake > 40 * NS_PER_SECOND) == 45 * NS_PER_SECOND
 
 
@@ -190,13 +135,19 @@ async def test_nobody_listening() -> None:
 @pytest.mark.parametrize(
     ("reason", "kind", "pause_s"),
     [
+        (804, LossKind.TOO_MANY_INSTRUMENTS, 45),
         (805, LossKind.TOO_MANY_CONNECTIONS, 45),
         (806, LossKind.NO_SUBSCRIPTION, 45),
         (807, LossKind.TOKEN_EXPIRED, 45),
         (808, LossKind.AUTHENTICATION_FAILED, 45),
         (809, LossKind.TOKEN_INVALID, 45),
         (810, LossKind.CLIENT_ID_INVALID, 45),
+        (811, LossKind.REQUEST_REFUSED, 45),
+        (812, LossKind.REQUEST_REFUSED, 45),
+        (813, LossKind.REQUEST_REFUSED, 45),
+        (814, LossKind.REQUEST_REFUSED, 45),
         (800, LossKind.DISCONNECTED, 0.75),
+        (899, LossKind.DISCONNECTED, 0.75),
     ],
 )
 async def test_reasons_of_a_disconnect_are_told_apart(reason: int, kind: LossKind, pause_s: float) -> None:
@@ -208,6 +159,7 @@ async def test_reasons_of_a_disconnect_are_told_apart(reason: int, kind: LossKin
             connection.reset()
             said = await watched.lost.get()
             assert said.startswith(f"{kind.value}: {reason}: ")
+            assert said.endswith(f"({REMEDIES[kind]})")
             assert watched.feed.last_loss is not None
             assert watched.feed.last_loss.kind is kind
             assert await watched.clock.slept(lambda _wake: True) == int(pause_s * NS_PER_SECOND)
@@ -219,7 +171,17 @@ async def test_a_close_frame_is_told_with_its_reason() -> None:
         watched = Watched(server)
         async with running(watched):
             (await server.next_connection()).close(1001, "maintenance")
-            assert await watched.lost.get() == "closed: closed by the server: 1001 maintenance"
+            assert (await watched.lost.get()).startswith("closed: closed by the server: 1001 maintenance (")
+
+
+async def test_a_token_the_server_quotes_is_masked() -> None:
+    async with socket_server() as server:
+        watched = Watched(server)
+        async with running(watched):
+            (await server.next_connection()).close(1008, f"bad token {TOKEN}")
+            said = await watched.lost.get()
+            assert said.startswith("closed: closed by the server: 1008 bad token ***")
+            assert TOKEN not in repr(watched.feed.last_loss)
 
 
 async def test_silence_in_session_is_a_lost_feed() -> None:
@@ -278,7 +240,7 @@ async def test_a_server_that_never_answers_the_handshake() -> None:
             pause_ns = await watched.clock.slept(lambda wake: wake < 12 * NS_PER_SECOND)
             assert pause_ns == turn_s * NS_PER_SECOND * 3 // 4, "time spent on a handshake is not time connected"
             watched.clock.advance(pause_ns)
-        assert await watched.lost.get() == "unreachable: no handshake within 12 s"
+        assert (await watched.lost.get()).startswith("unreachable: no handshake within 12 s")
         assert watched.lost.empty()
     silent.close()
 
@@ -335,11 +297,3 @@ async def test_ending_it_says_goodbye() -> None:
         assert json.loads(await connection.texts.get()) == {"RequestCode": 12}
         async with asyncio.timeout(5):
             await connection.gone.wait()
-
-
-async def test_more_than_a_connection_carries_is_refused_whole() -> None:
-    async with socket_server() as server:
-        watched = Watched(server)
-        with pytest.raises(BrokerRefused, match="5000 instruments"):
-            watched.feed.subscribe(instrument_key(Segment.NSE_FNO, n) for n in range(MOST_INSTRUMENTS + 1))
-        assert watched.feed.wanted == ()

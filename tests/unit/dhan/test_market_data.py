@@ -1,24 +1,23 @@
-"""Chains and minutes: real bodies, odd bodies, and the broker's pace."""
+"""Chains and expiries: real bodies, odd bodies, and the broker's pace."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from datetime import date
-from typing import Any
 
 import pytest
 
 from algo_scalper.adapters.dhan.chain import DhanChains, read_chain
 from algo_scalper.adapters.dhan.failures import DhanRefused, FailureKind
-from algo_scalper.adapters.dhan.history import DhanHistory, read_minutes
+from algo_scalper.adapters.dhan.limits import GUARD_NS, Limiter
 from algo_scalper.adapters.dhan.rest import DhanRest
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import NIFTY, SENSEX, Segment, instrument_key
 from algo_scalper.domain.market import ChainRow
-from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_ns, ist_second
+from algo_scalper.domain.units import NS_PER_SECOND
 from tests.shared_data import shared
-from tests.unit.dhan.doubles import HandClock, http_server, settings_for
+from tests.unit.dhan.doubles import CLIENT, Half, HandClock, http_server, settings_for
 
 EXPIRY = date(2026, 9, 15)
 
@@ -81,21 +80,29 @@ async def test_a_chain_is_asked_once_in_three_seconds_and_others_meanwhile() -> 
     async with http_server() as server:
         server.answers["/v2/optionchain"] = [(200, chain_body())]
         clock = HandClock()
-        rest = DhanRest(settings_for(server.port), clock)
+        rest = DhanRest(settings_for(server.port), clock, limiter=Limiter(clock, Half()))
         chains = DhanChains(rest, clock)
         await chains.option_chain(NIFTY, EXPIRY)
         again = asyncio.ensure_future(chains.option_chain(NIFTY, EXPIRY))
         third = asyncio.ensure_future(chains.option_chain(NIFTY, EXPIRY))
         await chains.option_chain(NIFTY, date(2026, 9, 22))
         await chains.option_chain(SENSEX, EXPIRY)
-        await clock.slept(lambda wake: wake == 6 * NS_PER_SECOND)
+        turn_ns = 3 * NS_PER_SECOND + GUARD_NS
+        await clock.slept(lambda wake: wake == turn_ns)
+        clock.advance(turn_ns - 1)
         assert len(server.asked) == 3
-        clock.advance(3 * NS_PER_SECOND)
+        clock.advance(1)
         assert (await again).at_ns == clock.now_ns()
         assert not third.done()
-        clock.advance(3 * NS_PER_SECOND)
+        await clock.slept(lambda wake: wake == turn_ns)
+        clock.advance(turn_ns)
         await third
-        assert server.asked[0].json == {"UnderlyingScrip": 13, "UnderlyingSeg": "IDX_I", "Expiry": "2026-09-15"}
+        assert server.asked[0].json == {
+            "dhanClientId": CLIENT,
+            "UnderlyingScrip": 13,
+            "UnderlyingSeg": "IDX_I",
+            "Expiry": "2026-09-15",
+        }
         assert server.asked[2].json["UnderlyingScrip"] == 51
         await rest.close()
 
@@ -110,79 +117,11 @@ async def test_expiries() -> None:
         ]
         clock = HandClock()
         rest = DhanRest(settings_for(server.port), clock)
-        chains = DhanChains(rest, clock, pace_ns=0)
+        chains = DhanChains(rest, clock)
         assert await chains.expiries(NIFTY) == (date(2026, 11, 23), date(2026, 12, 1))
         with pytest.raises(DhanRefused) as told:
             await chains.expiries(NIFTY)
         assert told.value.failure.kind is FailureKind.INPUT
         with pytest.raises(DataError):
             await chains.expiries(NIFTY)
-        await rest.close()
-
-
-def minutes_body(*rows: tuple[float, float, float, float, float]) -> dict[str, object]:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 5
-    names = ("timestamp", "open", "high", "low", "close")
-    found: dict[str, object] = {name: list(column) for name, column in zip(names, columns, strict=True)}
-    return found | {"volume": [0.0] * len(rows)}
-
-
-def bar(day: date, second: int, *prices: float) -> tuple[float, float, float, float, float]:
-    return (ist_ns(day, second) / NS_PER_SECOND, prices[0], prices[1], prices[2], prices[3])
-
-
-def real_minutes() -> Any:
-    return json.loads(shared("wire_samples/rest/POST_v2_charts_intraday_200_01.body.json").read_text())
-
-
-def test_real_minutes() -> None:
-    candles = read_minutes(real_minutes(), NIFTY.key)
-    assert len(real_minutes()["timestamp"]) == 2251
-    assert len(candles) == 6 * 375
-    assert candles[0].open_paise == 2_593_510, "25935.099609375 on the wire"
-    days = sorted({ist_day(candle.start_ns) for candle in candles})
-    assert len(days) == 6
-    for day in days:
-        starts = [ist_second(candle.start_ns) for candle in candles if ist_day(candle.start_ns) == day]
-        assert starts == [33_300 + 60 * minute for minute in range(375)]
-    assert all(c.low_paise <= min(c.open_paise, c.close_paise) <= c.high_paise for c in candles)
-    assert all(c.open_paise % 5 == 0 for c in candles)
-
-
-def test_the_flat_bar_at_the_close_is_not_a_minute() -> None:
-    day = date(2026, 3, 9)
-    body = minutes_body(
-        bar(day, 55_740, 1, 2, 1, 2), bar(day, 55_800, 2, 2, 2, 2), bar(date(2026, 12, 8), 55_800, 2, 3, 2, 3)
-    )
-    assert [ist_second(candle.start_ns) for candle in read_minutes(body, NIFTY.key)] == [55_740, 55_800]
-
-
-@pytest.mark.parametrize(
-    "body", [[], {}, {"timestamp": [], "open": [], "high": [], "low": []}, {**minutes_body(), "open": [1.0]}]
-)
-def test_columns_that_do_not_fit_are_an_error(body: object) -> None:
-    with pytest.raises(DataError):
-        read_minutes(body, NIFTY.key)
-
-
-async def test_whole_days_are_asked_for_in_pieces_and_cut_here() -> None:
-    first, last = date(2026, 1, 5), date(2026, 4, 20)
-    async with http_server() as server:
-        server.answers["/v2/charts/intraday"] = [
-            (200, minutes_body(bar(first, 33_300, 1, 1, 1, 1), bar(first, 33_360, 2, 2, 2, 2))),
-            (200, minutes_body(bar(last, 33_360, 4, 4, 4, 4), bar(last, 33_300, 3, 3, 3, 3))),
-        ]
-        rest = DhanRest(settings_for(server.port), HandClock())
-        found = await DhanHistory(rest).intraday_minutes(
-            NIFTY.key, ist_ns(first, 33_360), ist_ns(last, 33_360) + NS_PER_MINUTE
-        )
-        assert [candle.close_paise for candle in found] == [200, 300, 400]
-        asked = [one.json for one in server.asked]
-        assert [(one["fromDate"], one["toDate"]) for one in asked] == [
-            ("2026-01-05 00:00:00", "2026-04-05 00:00:00"),
-            ("2026-04-05 00:00:00", "2026-04-21 00:00:00"),
-        ]
-        assert asked[0]["securityId"] == "13"
-        assert (asked[0]["exchangeSegment"], asked[0]["instrument"], asked[0]["interval"]) == ("IDX_I", "INDEX", "1")
-        assert await DhanHistory(rest).intraday_minutes(NIFTY.key, 5, 5) == ()
         await rest.close()

@@ -10,10 +10,17 @@ from pathlib import Path
 import pytest
 from picows import WSMsgType
 
-from algo_scalper.adapters.dhan.line import LineRules
-from algo_scalper.adapters.dhan.order_stream import DhanOrderStream, login_message, parse_alert, split_documents
+from algo_scalper.adapters.dhan.line import Gap, LineRules
+from algo_scalper.adapters.dhan.order_stream import (
+    MOST_ORDERS,
+    DhanOrderStream,
+    login_message,
+    parse_alert,
+    split_documents,
+)
+from algo_scalper.adapters.dhan.settings import DhanSettings
 from algo_scalper.adapters.dhan.waiting import Backoff
-from algo_scalper.domain.errors import DataError
+from algo_scalper.domain.errors import BrokerUnreachable, ConfigError, DataError
 from algo_scalper.domain.instruments import Contract, OptionType, Segment, instrument_key
 from algo_scalper.domain.orders import BrokerOrder, BrokerStatus, OrderKind, Side
 from algo_scalper.domain.units import NS_PER_SECOND
@@ -159,23 +166,24 @@ def test_the_login_is_the_documented_one() -> None:
 
 
 class Watched:
-    def __init__(self, server: SocketServer, *, held: bool = False) -> None:
+    def __init__(self, server: SocketServer, *, held: bool = False, login_ns: int = 0) -> None:
         self.clock = HandClock()
+        self.settings = settings_for(socket_url=server.url)
         self.rows: asyncio.Queue[tuple[BrokerOrder, int]] = asyncio.Queue()
         self.unreadable: asyncio.Queue[str] = asyncio.Queue()
         self.lost: asyncio.Queue[str] = asyncio.Queue()
-        self.restored = asyncio.Event()
+        self.restored: asyncio.Queue[Gap] = asyncio.Queue()
         self.held: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self.stream = DhanOrderStream(
-            settings_for(socket_url=server.url),
+            self.settings,
             self.clock,
             Half(),
             on_report=lambda row, at_ns: self.rows.put_nowait((row, at_ns)),
             on_unreadable=self.unreadable.put_nowait,
             on_lost=self.lost.put_nowait,
-            on_restored=self.restored.set,
+            on_restored=self.restored.put_nowait,
             frame_gate=(lambda kind, payload: self.held.put_nowait((kind, payload))) if held else None,
-            rules=LineRules(backoff=Backoff(NS_PER_SECOND, 16 * NS_PER_SECOND)),
+            rules=LineRules(login_ns=login_ns, backoff=Backoff(NS_PER_SECOND, 16 * NS_PER_SECOND)),
         )
 
 
@@ -213,7 +221,7 @@ async def test_a_reset_after_login_is_lost_then_restored() -> None:
         watched.clock.advance(NS_PER_SECOND)
         again = await server.next_connection()
         assert "LoginReq" in json.loads(await again.texts.get())
-        await watched.restored.wait()
+        await watched.restored.get()
         assert watched.stream.sent_messages == 2
         await ended(task)
 
@@ -230,3 +238,148 @@ async def test_a_gate_holds_pushes_until_they_are_delivered() -> None:
         watched.stream.deliver(payload, 42)
         assert watched.rows.get_nowait() == (row_of(), 42)
         await ended(task)
+
+
+def partner(**values: str) -> DhanSettings:
+    return DhanSettings(CLIENT, TOKEN, user_type="PARTNER", **values)
+
+
+def test_the_partner_login_is_the_documented_one() -> None:
+    documented = json.loads(shared("wire_samples/order_update/login_partner.json").read_text())
+    settings = partner(partner_id="<partner_id>", partner_secret="<partner_secret>")
+    assert json.loads(login_message(settings)) == documented
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (partner(), "PARTNER and the partner id or the partner secret is missing"),
+        (partner(partner_id="P1"), "set DHANHQ_PARTNER_ID and DHANHQ_PARTNER_SECRET"),
+        (DhanSettings(CLIENT, TOKEN, user_type="BOSS"), "SELF and PARTNER, not 'BOSS'"),
+    ],
+)
+def test_a_login_that_cannot_be_made_is_refused_before_connecting(settings: DhanSettings, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        DhanOrderStream(
+            settings,
+            HandClock(),
+            Half(),
+            on_report=lambda row, at_ns: None,
+            on_unreadable=lambda text: None,
+            on_lost=lambda why: None,
+            on_restored=lambda gap: None,
+        )
+
+
+async def test_a_report_that_comes_twice_is_handed_on_once() -> None:
+    async with socket_server() as server:
+        watched = Watched(server)
+        pending, changed = alert(), alert(price=134.0)
+        for document in (pending, pending, changed, pending, alert(orderNo="2"), pending):
+            watched.stream.deliver(json.dumps(document).encode(), 1)
+        heard = [watched.rows.get_nowait()[0] for _ in range(watched.rows.qsize())]
+        assert [(row.broker_id[-1], row.price_paise) for row in heard] == [
+            ("6", 13_350),
+            ("6", 13_400),
+            ("6", 13_350),  # back at the first price: not a repeat of what was said last
+            ("2", 13_350),
+        ]
+        assert watched.stream.repeats == 2
+
+
+async def test_what_is_remembered_of_reports_is_bounded() -> None:
+    async with socket_server() as server:
+        watched = Watched(server)
+        for number in range(MOST_ORDERS + 1):
+            watched.stream.deliver(json.dumps(alert(orderNo=str(number + 1))).encode(), 1)
+        watched.stream.deliver(json.dumps(alert(orderNo="2")).encode(), 1)
+        assert watched.stream.repeats == 1
+        watched.stream.deliver(json.dumps(alert(orderNo="1")).encode(), 1)
+        assert (watched.stream.repeats, watched.rows.qsize()) == (1, MOST_ORDERS + 2)
+
+
+async def test_after_a_reconnect_every_report_is_news() -> None:
+    async with socket_server() as server, asyncio.timeout(10):
+        watched = Watched(server)
+        task = asyncio.ensure_future(watched.stream.run())
+        for _ in range(2):
+            connection = await server.next_connection()
+            await watched.stream.wait_up()
+            connection.send(json.dumps(alert()).encode(), WSMsgType.TEXT)
+            await watched.rows.get()
+            connection.reset()
+            await watched.lost.get()
+            watched.clock.advance(await watched.clock.slept(lambda _wake: True))
+        await ended(task)
+
+
+async def test_a_reset_right_after_the_login_is_named() -> None:
+    async with socket_server() as server, asyncio.timeout(10):
+        watched = Watched(server, login_ns=NS_PER_SECOND)
+        task = asyncio.ensure_future(watched.stream.run())
+        (await server.next_connection()).reset()
+        said = await watched.lost.get()
+        assert said.startswith("login_reset: the connection broke right after the login (")
+        assert "get a new access token" in said
+        watched.clock.advance(await watched.clock.slept(lambda _wake: True))
+        again = await server.next_connection()
+        await watched.stream.wait_up()
+        again.send(b'{"Type":"login"}', WSMsgType.TEXT)
+        again.reset()
+        assert (await watched.lost.get()).startswith("reset: "), "a login that was answered was not refused"
+        await ended(task)
+
+
+async def test_a_new_token_logs_in_beside_the_old_and_the_book_is_read() -> None:
+    async with socket_server() as server, asyncio.timeout(10):
+        watched = Watched(server)
+        task = asyncio.ensure_future(watched.stream.run())
+        old = await server.next_connection()
+        await watched.stream.wait_up()
+        watched.settings.replace_token("another-token")
+        renewing = asyncio.ensure_future(watched.stream.renew())
+        newer = await server.next_connection()
+        assert json.loads(await newer.texts.get())["LoginReq"]["Token"] == "another-token"
+        old.send(json.dumps(alert()).encode(), WSMsgType.TEXT)
+        await watched.rows.get()
+        assert not old.gone.is_set()
+        newer.send(json.dumps(alert(status="Traded")).encode(), WSMsgType.TEXT)
+        assert (await watched.rows.get())[0].status is BrokerStatus.TRADED
+        await renewing
+        await old.gone.wait()
+        assert (await watched.restored.get()).reason.startswith("renewed: ")
+        assert watched.lost.empty()
+        await ended(task)
+        assert watched.stream.is_up is False
+
+
+async def test_a_refused_new_login_leaves_the_old_one() -> None:
+    async with socket_server() as server, asyncio.timeout(10):
+        watched = Watched(server, login_ns=NS_PER_SECOND)
+        task = asyncio.ensure_future(watched.stream.run())
+        await server.next_connection()
+        await watched.stream.wait_up()
+        renewing = asyncio.ensure_future(watched.stream.renew())
+        (await server.next_connection()).reset()
+        with pytest.raises(BrokerUnreachable, match="login_reset"):
+            await renewing
+        assert watched.stream.is_up
+        assert watched.lost.empty()
+        await ended(task)
+
+
+def test_brackets_without_end_are_not_json() -> None:
+    deep = "[" * 100_000
+    assert split_documents('{"Type":1}' + deep) == ([{"Type": 1}], deep)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"securityId": "-5"}, {"securityId": str(2**70)}, {"quantity": 10**400}, {"price": 1e300}]
+)
+def test_numbers_that_cannot_be_are_errors_of_the_tree(odd: dict[str, object]) -> None:
+    with pytest.raises(DataError):
+        parse_alert(alert(**odd))
+
+
+def test_half_a_character_can_be_written_down() -> None:
+    assert row_of(reasonDescription="no \ud800 funds \u20b9").reason == "no ? funds \u20b9"

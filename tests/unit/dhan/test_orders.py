@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from datetime import date
 
+import msgspec
 import pytest
 
 from algo_scalper.adapters.dhan.failures import DhanRefused, FailureKind
-from algo_scalper.adapters.dhan.orders import DhanBroker
+from algo_scalper.adapters.dhan.orders import DhanBroker, at_market, stop_order
 from algo_scalper.adapters.dhan.rest import DhanRest
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder
 from algo_scalper.domain.errors import BrokerRefused, BrokerUnreachable
-from algo_scalper.domain.instruments import Segment, instrument_key
+from algo_scalper.domain.instruments import Contract, OptionType, Segment, instrument_key
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, Product, Purpose, Side
 from algo_scalper.domain.ports import Accepted, Broker, Outcome, Rejected, Unknown
 from algo_scalper.domain.units import NS_PER_SECOND
 from tests.unit.dhan.doubles import CLIENT, TOKEN, HandClock, HttpServer, http_server, settings_for
+
+BOTH_LOOPS = True
 
 OPTION = instrument_key(Segment.NSE_FNO, 42500)
 PLACE = PlaceOrder("as1-12-000001", OPTION, Side.BUY, OrderKind.LIMIT, 130, 11_235, 0, Purpose.ENTRY, Product.INTRADAY)
@@ -368,3 +372,40 @@ async def test_a_gate_numbers_requests_and_holds_their_answers() -> None:
         gate.turn.set()
         assert await asking == Accepted("752502167405")
         await rest.close()
+
+
+CALL = Contract(OPTION, "NIFTY", date(2026, 12, 1), 2_500_000, OptionType.CE, 65, 5, 1_755)
+
+
+async def test_a_buy_no_exchange_takes_is_not_sent_and_a_sell_is() -> None:
+    async with desk() as one:
+        broker = DhanBroker(one.rest, one.clock, {OPTION: CALL})
+        crooked = msgspec.structs.replace(PLACE, quantity=100)
+        assert await broker.place(crooked) == Rejected(
+            "not sent: NIFTY 01 DEC 25000 CE: quantity 100 is not a multiple of the lot 65"
+        )
+        assert one.server.asked == []
+        one.server.answers["/v2/orders"] = [PLACED]
+        assert isinstance(await broker.place(msgspec.structs.replace(crooked, side=Side.SELL)), Accepted)
+
+
+async def test_slices_are_sent_one_after_the_other_until_one_is_not_accepted() -> None:
+    async with desk() as one:
+        one.server.answers["/v2/orders"] = [PLACED, (500, {}), PLACED]
+        big = msgspec.structs.replace(PLACE, quantity=65 * 60)
+        first, second = await one.broker.place_sliced(big, CALL)
+        assert isinstance(first, Accepted)
+        assert isinstance(second, Unknown), "what is unknown is settled before more is sent"
+        sent = [(asked.json["correlationId"], asked.json["quantity"]) for asked in one.server.asked]
+        assert sent == [("as1-12-000001-1", 1_755), ("as1-12-000001-2", 1_755)]
+        with pytest.raises(ValueError, match="room"):
+            await one.broker.place_sliced(msgspec.structs.replace(big, order_id="x" * 24), CALL)
+
+
+def test_market_orders_are_limits_with_a_stated_protection() -> None:
+    buy = at_market("a", CALL, Side.BUY, 65, 12_000)
+    assert (buy.kind, buy.price_paise, buy.purpose) == (OrderKind.LIMIT, 12_240, Purpose.ENTRY)
+    sell = at_market("a", CALL, Side.SELL, 65, 12_000)
+    assert (sell.price_paise, sell.purpose) == (11_760, Purpose.EXIT)
+    stop = stop_order("a", CALL, Side.SELL, 65, 8_400)
+    assert (stop.kind, stop.trigger_paise, stop.price_paise) == (OrderKind.STOP_LIMIT, 8_400, 6_725)

@@ -14,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algo_scalper.adapters.dhan.packets import (
+    _PRICES,
+    MOST_REMEMBERED,
     DayFigures,
     FeedDecoder,
     decode_open_interest,
@@ -279,3 +281,86 @@ def test_no_bytes_raise(noise: bytes) -> None:
     offsets, torn = split_packets(noise)
     starts = [*offsets, torn.offset if torn is not None else len(noise)]
     assert all(later - start >= 8 for start, later in pairwise(starts))
+
+
+@pytest.mark.parametrize("offset", [8, 62 + 12, 62 + 16], ids=["ltp", "bid", "ask"])
+@pytest.mark.parametrize("price", [-0.05, 10_000_001.0, 3e38, float("nan"), float("inf")])
+def test_a_price_that_cannot_be_one_is_no_tick_and_no_quote(offset: int, price: float) -> None:
+    broken = bytearray(FULL)
+    broken[offset : offset + 4] = struct.pack("<f", price)
+    decoder = FeedDecoder(TICKS)
+    assert decoder.decode(bytes(broken), 1) == []
+    assert decoder.counts.unreadable == 1
+    assert decode_quote(bytes(broken), 0, 1, TICKS) is None
+
+
+def test_a_deep_level_that_cannot_be_one_spoils_the_quote_alone() -> None:
+    broken = bytearray(FULL)
+    broken[-4:] = struct.pack("<f", -1)
+    assert decode_quote(bytes(broken), 0, 1, TICKS) is None
+    assert FeedDecoder(TICKS).decode(bytes(broken), 1) == [decode_tick(FULL, 0, 1, TICKS)]
+
+
+def test_nothing_is_kept_of_instruments_nobody_asked_for() -> None:
+    decoder = FeedDecoder(TICKS)
+    for number in range(1_000, 2_000):
+        decoder.decode(encode_oi(instrument_key(Segment.NSE_FNO, number), 1), 1)
+        decoder.decode(encode_prev_close(instrument_key(Segment.IDX_I, number), 100), 1)
+    assert decoder.counts.unlisted == 1_000
+    assert decoder._open_interest == decoder.previous_close_paise == {}
+
+
+packets = st.one_of(
+    st.just(FULL),
+    st.builds(lambda ltp: encode_quote(Tick(0, OPTION, 1_773_740_097, ltp, volume=65)), prices),
+    st.builds(lambda ltp: encode_full(Quote(Tick(0, NIFTY.key, 1_773_740_097, ltp))), prices),
+    st.builds(lambda oi: encode_oi(OPTION, oi), u32),
+    st.binary(min_size=8, max_size=170),
+)
+changes = st.lists(st.tuples(st.integers(0, 161), st.integers(0, 255)), max_size=3)
+
+
+def packet_by_packet(message: bytes) -> tuple[list[Tick], int]:
+    """What `decode_tick` says of each packet, and how many had a price that cannot be one."""
+    found, unreadable, interest = [], 0, dict[int, int]()
+    for at in split_packets(message)[0]:
+        if packet_code(message, at) == 5:
+            key, told = decode_open_interest(message, at)
+            interest[key] = told
+        try:
+            tick = decode_tick(message, at, 7, TICKS, interest)
+        except ValueError:
+            unreadable += 1
+        else:
+            found += [] if tick is None else [tick]
+    return found, unreadable
+
+
+@given(st.lists(st.tuples(packets, changes), max_size=12), st.booleans())
+def test_a_packet_read_at_one_look_is_read_as_with_care(
+    told: list[tuple[bytes, list[tuple[int, int]]]], learnt: bool
+) -> None:
+    message = b""
+    for packet, changed in told:
+        changing = bytearray(packet)
+        for at, value in changed:
+            if at < len(changing):
+                changing[at] = value
+        message += changing
+    decoder = FeedDecoder(TICKS)
+    if learnt:
+        for known in (FULL, encode_quote(Tick(0, OPTION, 1, 5)), encode_full(Quote(Tick(0, NIFTY.key, 1, 5)))):
+            decoder.decode(known, 1)
+    found, unreadable = packet_by_packet(message)
+    assert decoder.decode(memoryview(message), 7) == found
+    assert decoder.counts.unreadable == unreadable
+    torn = split_packets(message)[1]
+    assert (decoder.last_torn, decoder.counts.torn) == (torn, int(torn is not None))
+
+
+def test_prices_kept_in_mind_are_bounded() -> None:
+    key = instrument_key(Segment.NSE_FNO, 1)
+    for paise in range(0, (MOST_REMEMBERED + 10) * 7, 7):
+        packet = encode_ticker(Tick(0, key, 1, paise))
+        assert FeedDecoder({key: 7}).decode(packet, 0)[0].ltp_paise == paise
+    assert len(_PRICES[7]) <= MOST_REMEMBERED

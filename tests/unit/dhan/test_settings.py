@@ -14,7 +14,7 @@ def test_the_live_service_is_the_default() -> None:
     assert live.base_url == "https://api.dhan.co/v2"
     assert live.feed_address().startswith("wss://api-feed.dhan.co?version=2&token=")
     assert live.order_url == "wss://api-order-update.dhan.co"
-    assert live.csv_url.endswith("api-scrip-master.csv")
+    assert live.csv_url.endswith("api-scrip-master-detailed.csv")
 
 
 def test_nothing_printed_has_the_token_or_the_whole_client_id() -> None:

@@ -1,41 +1,31 @@
-"""Expiry lists and option chains, at the broker's pace: one request per three seconds for each chain."""
+"""Expiry lists and option chains. The broker's pace, one request per three seconds for each chain, is kept by `limits`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
 
+from algo_scalper.adapters.dhan.endpoints import EXPIRY_LIST, OPTION_CHAIN
 from algo_scalper.adapters.dhan.rest import DhanRest
 from algo_scalper.adapters.dhan.values import SMALLEST_TICK_PAISE, Row, iso_date, number, whole
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import Contract, Index, instrument_key, key_security_id, key_segment
 from algo_scalper.domain.market import ChainRow, OptionChain
 from algo_scalper.domain.ports import Clock
-from algo_scalper.domain.units import NS_PER_SECOND, tick_nearest
-
-CHAIN_PACE_NS = 3 * NS_PER_SECOND
+from algo_scalper.domain.units import tick_nearest
 
 
 class DhanChains:
-    """Chains of index options. A call made too early waits for its turn by the clock."""
+    """Chains of index options. ``contracts`` may grow: it gives the ticks prices are rounded to."""
 
-    def __init__(
-        self,
-        rest: DhanRest,
-        clock: Clock,
-        contracts: Mapping[int, Contract] | None = None,
-        pace_ns: int = CHAIN_PACE_NS,
-    ) -> None:
+    def __init__(self, rest: DhanRest, clock: Clock, contracts: Mapping[int, Contract] | None = None) -> None:
         self._rest = rest
         self._clock = clock
         self._contracts = {} if contracts is None else contracts
-        self._pace_ns = pace_ns
-        self._next_ns: dict[tuple[str, str], int] = {}
 
     async def expiries(self, underlying: Index) -> tuple[date, ...]:
         """POST /optionchain/expirylist, ascending. Raises `BrokerError`, or DataError for a reply that is no list."""
-        await self._turn(underlying.name, "")
-        body = await self._rest.read("POST", "/optionchain/expirylist", _underlying(underlying))
+        body = await self._rest.raw(EXPIRY_LIST, _underlying(underlying))
         listed = body.get("data") if isinstance(body, dict) else None
         if not isinstance(listed, list):
             raise DataError(f"expiry list of {underlying.name}: no list of dates in the reply")
@@ -43,18 +33,9 @@ class DhanChains:
 
     async def option_chain(self, underlying: Index, expiry: date) -> OptionChain:
         """POST /optionchain. Raises `BrokerError`, or DataError for a reply that is not a chain."""
-        await self._turn(underlying.name, expiry.isoformat())
         asked = {**_underlying(underlying), "Expiry": expiry.isoformat()}
-        body = await self._rest.read("POST", "/optionchain", asked)
+        body = await self._rest.raw(OPTION_CHAIN, asked)
         return read_chain(body, underlying, expiry, self._clock.now_ns(), self._contracts)
-
-    async def _turn(self, underlying: str, expiry: str) -> None:
-        """Take the next free turn of this chain and wait for it."""
-        now_ns = self._clock.now_ns()
-        turn_ns = max(now_ns, self._next_ns.get((underlying, expiry), 0))
-        self._next_ns[underlying, expiry] = turn_ns + self._pace_ns
-        if turn_ns > now_ns:
-            await self._clock.sleep_until(turn_ns)
 
 
 def read_chain(
@@ -74,14 +55,14 @@ def read_chain(
     for strike in sorted(strikes, key=lambda text: number(text, f"{what} strike")):
         sides = strikes[strike]
         if not isinstance(sides, dict):
-            raise DataError(f"{what}: strike {strike} is not an object")
+            raise DataError(f"{what}: strike {strike[:20]} is not an object")
         for side in ("ce", "pe"):
             row = sides.get(side)
             if isinstance(row, dict) and row.get("security_id"):
                 try:
                     rows.append(_row(row, underlying, contracts))
                 except DataError as wrong:  # the place is put together only where it is needed: there are 250 rows
-                    raise DataError(f"{what} {strike} {side} {wrong}") from None
+                    raise DataError(f"{what} {strike[:20]} {side} {wrong}") from None
     if strikes and not rows:
         raise DataError(f"{what}: {len(strikes)} strikes and not one security id")
     spot = number(data.get("last_price"), f"{what} last_price")

@@ -8,25 +8,45 @@ can still leave here. No order request is ever repeated by this module.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from algo_scalper.adapters.dhan.failures import AnswerLost, DhanRefused, Failure, FailureKind, NotSent, failure_in
-from algo_scalper.adapters.dhan.rest import DhanRest, Reply
+import msgspec
+
+from algo_scalper.adapters.dhan.endpoints import (
+    CANCEL_ORDER,
+    FUNDS,
+    MODIFY_ORDER,
+    ORDER_BOOK,
+    ORDER_BY_CORRELATION,
+    ORDER_BY_ID,
+    PLACE_ORDER,
+    POSITIONS,
+)
+from algo_scalper.adapters.dhan.failures import AnswerUnreadable, DhanRefused
+from algo_scalper.adapters.dhan.limits import Priority
+from algo_scalper.adapters.dhan.rest import NO_ARGUMENTS, ORDER_TIMEOUT_NS, DhanRest
 from algo_scalper.adapters.dhan.rows import read_funds, read_orders, read_positions
-from algo_scalper.adapters.dhan.values import Row, text
+from algo_scalper.adapters.dhan.values import Row
+from algo_scalper.adapters.dhan.wire import Endpoint
 from algo_scalper.domain.account import Funds
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder
-from algo_scalper.domain.errors import BrokerRefused, DataError
+from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.events import BookRead
+from algo_scalper.domain.exchange_rules import (
+    MOST_CORRELATION,
+    OrderFault,
+    fault_text,
+    order_fault,
+    protected_limit,
+    protected_stop_limit,
+    slices,
+)
 from algo_scalper.domain.instruments import Contract, key_security_id, key_segment
-from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, OrderKind
-from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected, Unknown
-from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, OrderKind, Product, Purpose, Side
+from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected
 
-ORDER_TIMEOUT_NS = 5 * NS_PER_SECOND
-CORRELATION_ID_MOST = 25
-"""Measured; the documentation says 30, and a 26-character id is refused as a bad field."""
+_Read = TypeVar("_Read")
 
 ORDER_TYPE = {OrderKind.LIMIT: "LIMIT", OrderKind.STOP_LIMIT: "STOP_LOSS"}
 
@@ -47,11 +67,16 @@ class DhanBroker:
         self._order_timeout_ns = order_timeout_ns
 
     async def place(self, command: PlaceOrder) -> Outcome:
-        """POST /orders, with the command's id as correlation id."""
-        if not 0 < len(command.order_id) <= CORRELATION_ID_MOST:
-            return Rejected(f"not sent: correlation id {command.order_id!r} is not 1 to {CORRELATION_ID_MOST} long")
+        """POST /orders, with the command's id as correlation id.
+
+        A buy no exchange takes is not sent. A sell is: no reading of ours of the rules stands in the way of leaving.
+        """
+        if not 0 < len(command.order_id) <= MOST_CORRELATION:
+            return Rejected(f"not sent: correlation id {command.order_id!r} is not 1 to {MOST_CORRELATION} long")
+        wrong = self._fault(command) if command.side is Side.BUY else ""
+        if wrong:
+            return Rejected(f"not sent: {wrong}")
         body: Row = {
-            "dhanClientId": self._rest.client_id,
             "correlationId": command.order_id,
             "transactionType": command.side.name,
             "exchangeSegment": key_segment(command.key).name,
@@ -65,14 +90,30 @@ class DhanBroker:
             "triggerPrice": command.trigger_paise / 100,
             "afterMarketOrder": False,
         }
-        return await self._ask("POST", "/orders", body)
+        return await self._ask(PLACE_ORDER, command.purpose, body)
+
+    async def place_sliced(self, command: PlaceOrder, contract: Contract) -> tuple[Outcome, ...]:
+        """One order per freeze slice, one after the other; ends with the first that is not accepted.
+
+        Their ids are the command's with ``-1``, ``-2`` ... behind it. Raises ValueError for a quantity that is no whole
+        number of lots or an id that leaves no room.
+        """
+        parts = slices(command.quantity, contract.freeze_quantity, contract.lot)
+        if len(command.order_id) + 1 + len(str(len(parts))) > MOST_CORRELATION:
+            raise ValueError(f"order id {command.order_id!r} leaves no room for the number of a slice")
+        outcomes: list[Outcome] = []
+        for number, quantity in enumerate(parts, 1):
+            part = msgspec.structs.replace(command, order_id=f"{command.order_id}-{number}", quantity=quantity)
+            outcomes.append(await self.place(part))
+            if not isinstance(outcomes[-1], Accepted):
+                break
+        return tuple(outcomes)
 
     async def modify(self, command: ModifyOrder) -> Outcome:
         """PUT /orders/{id} with the whole order; the quantity is its new total."""
         if not command.broker_id:
             return Rejected(f"not sent: the broker's id of order {command.order_id} is not known")
         body: Row = {
-            "dhanClientId": self._rest.client_id,
             "orderId": command.broker_id,
             "orderType": ORDER_TYPE[command.kind],
             "legName": "NA",
@@ -82,13 +123,13 @@ class DhanBroker:
             "triggerPrice": command.trigger_paise / 100,
             "validity": "DAY",
         }
-        return await self._ask("PUT", f"/orders/{quote(command.broker_id, safe='')}", body)
+        return await self._ask(MODIFY_ORDER, command.purpose, body, {"order_id": command.broker_id})
 
     async def cancel(self, command: CancelOrder) -> Outcome:
         """DELETE /orders/{id}."""
         if not command.broker_id:
             return Rejected(f"not sent: the broker's id of order {command.order_id} is not known")
-        return await self._ask("DELETE", f"/orders/{quote(command.broker_id, safe='')}", None)
+        return await self._ask(CANCEL_ORDER, command.purpose, None, {"order_id": command.broker_id})
 
     async def read_book(self) -> BookRead:
         """Orders, positions and funds, asked at the same time. Raises `BrokerError` when any of them fails."""
@@ -105,79 +146,96 @@ class DhanBroker:
 
     async def orders(self) -> tuple[BrokerOrder, ...]:
         """GET /orders: the day's whole book, newest first. Raises `BrokerError`."""
-        return await self._order_rows("/orders")
+        return await self._order_rows(ORDER_BOOK)
 
     async def positions(self) -> tuple[BrokerPosition, ...]:
         """GET /positions, one row per contract whatever its products. Raises `BrokerError`."""
-        found = await self._rest.read("GET", "/positions")
-        try:
-            return read_positions(found)
-        except DataError as fault:
-            raise BrokerRefused(f"GET /positions: {fault}") from None
+        found = await self._rest.raw(POSITIONS, priority=Priority.BOOK)
+        return _read(POSITIONS, lambda: read_positions(found))
 
     async def funds(self) -> Funds:
         """GET /fundlimit. Raises `BrokerError`."""
-        found = await self._rest.read("GET", "/fundlimit")
-        try:
-            return read_funds(found)
-        except DataError as fault:
-            raise BrokerRefused(f"GET /fundlimit: {fault}") from None
+        found = await self._rest.raw(FUNDS, priority=Priority.BOOK)
+        return _read(FUNDS, lambda: read_funds(found))
 
     async def order_by_id(self, broker_id: str) -> BrokerOrder | None:
         """GET /orders/{id} (a list on the live service, an object in the documentation); None when unknown there."""
-        rows = await self._order_rows(f"/orders/{quote(broker_id, safe='')}")
+        rows = await self._order_rows(ORDER_BY_ID, {"order_id": broker_id})
         return rows[0] if rows else None
 
     async def order_by_correlation(self, order_id: str) -> BrokerOrder | None:
         """GET /orders/external/{id}. None is not a no: an order still in transit answers 404 as well."""
         try:
-            rows = await self._order_rows(f"/orders/external/{quote(order_id, safe='')}")
+            rows = await self._order_rows(ORDER_BY_CORRELATION, {"correlation_id": order_id})
         except DhanRefused as refused:
             if refused.failure.status == 404:
                 return None
             raise
         return rows[0] if rows else None
 
-    async def _order_rows(self, path: str) -> tuple[BrokerOrder, ...]:
-        found = await self._rest.read("GET", path)
-        try:
-            return read_orders(found, self._contracts)
-        except DataError as fault:
-            raise BrokerRefused(f"GET {path}: {fault}") from None
+    def _fault(self, command: PlaceOrder) -> str:
+        contract = self._contracts.get(command.key)
+        if contract is None:
+            return ""
+        form = command.quantity, command.price_paise, command.trigger_paise
+        fault = order_fault(contract, command.side, command.kind, *form)
+        if fault is OrderFault.FREEZE:
+            return ""  # the compact master file does not state it and it changes monthly: the broker decides
+        return "" if fault is None else f"{contract.name}: {fault_text(fault, contract, *form)}"
 
-    async def _ask(self, method: str, path: str, body: Row | None) -> Outcome:
-        judged: list[Outcome] = []
+    async def _ask(
+        self,
+        endpoint: Endpoint[Any],
+        purpose: Purpose,
+        body: Row | None,
+        arguments: Mapping[str, object] = NO_ARGUMENTS,
+    ) -> Outcome:
+        return await self._rest.ask(
+            endpoint, body, priority=_priority(purpose), timeout_ns=self._order_timeout_ns, arguments=arguments
+        )
 
-        def keep(reply: Reply) -> bool:
-            judged.append(judge(reply))
-            return not isinstance(judged[-1], Unknown)
-
-        try:
-            await self._rest.exchange(method, path, body, timeout_ns=self._order_timeout_ns, keep=keep)
-        except NotSent as fault:
-            return Rejected(f"not sent: {fault}")
-        except AnswerLost as fault:
-            return Unknown(str(fault))
-        return judged[-1]
+    async def _order_rows(
+        self, endpoint: Endpoint[Any], arguments: Mapping[str, object] = NO_ARGUMENTS
+    ) -> tuple[BrokerOrder, ...]:
+        found = await self._rest.raw(endpoint, priority=Priority.BOOK, arguments=arguments)
+        return _read(endpoint, lambda: read_orders(found, self._contracts))
 
 
-def judge(reply: Reply) -> Outcome:
-    """What the answer to an order request means.
+def at_market(order_id: str, contract: Contract, side: Side, quantity: int, touch_paise: int) -> PlaceOrder:
+    """What is sent in place of a market order: a limit with a stated protection beyond the touch (ask to buy, bid to sell).
 
-    4xx is a no, with the broker's words. 5xx, a time-out told by a balancer (408), a redirect and a success that names
-    no order are Unknown: the request reached somebody.
+    The broker would do the same with a market order, by percentages of its own.
     """
-    failure = failure_in(reply.status, reply.body)
-    if reply.status >= 500 or reply.status == 408 or 300 <= reply.status < 400:
-        return Unknown(str(failure or Failure(FailureKind.OTHER, reply.status, "", "no order in the answer")))
-    if failure is not None:
-        return Rejected(str(failure))
-    answer = reply.body
-    if isinstance(answer, list) and len(answer) == 1:
-        answer = answer[0]
-    broker_id = text(answer.get("orderId")) if isinstance(answer, dict) else ""
-    if not broker_id:
-        return Unknown(f"HTTP {reply.status} without an order id: {str(reply.body)[:120]}")
-    if isinstance(answer, dict) and text(answer.get("orderStatus")).upper() == "REJECTED":
-        return Rejected(f"order {broker_id} was rejected")
-    return Accepted(broker_id)
+    price_paise = protected_limit(side, touch_paise, contract.tick_paise)
+    purpose = Purpose.ENTRY if side is Side.BUY else Purpose.EXIT
+    return PlaceOrder(
+        order_id, contract.key, side, OrderKind.LIMIT, quantity, price_paise, 0, purpose, Product.INTRADAY
+    )
+
+
+def stop_order(order_id: str, contract: Contract, side: Side, quantity: int, trigger_paise: int) -> PlaceOrder:
+    """What is sent in place of a market stop: a stop with a limit as far behind its trigger as the exchange takes."""
+    price_paise = protected_stop_limit(side, trigger_paise, contract.tick_paise)
+    purpose = Purpose.ENTRY if side is Side.BUY else Purpose.EXIT
+    return PlaceOrder(
+        order_id,
+        contract.key,
+        side,
+        OrderKind.STOP_LIMIT,
+        quantity,
+        price_paise,
+        trigger_paise,
+        purpose,
+        Product.INTRADAY,
+    )
+
+
+def _read(endpoint: Endpoint[Any], read: Callable[[], _Read]) -> _Read:
+    try:
+        return read()
+    except DataError as fault:
+        raise AnswerUnreadable(f"{endpoint}: {fault}") from None
+
+
+def _priority(purpose: Purpose) -> Priority:
+    return Priority.ENTRY if purpose is Purpose.ENTRY else Priority.EXIT

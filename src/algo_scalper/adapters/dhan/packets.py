@@ -19,6 +19,7 @@ from struct import Struct
 
 import msgspec
 
+from algo_scalper.adapters.dhan.feed_lag import FeedLag
 from algo_scalper.domain.instruments import Segment, key_security_id
 from algo_scalper.domain.market import Levels, Quote, Tick
 from algo_scalper.domain.units import IST_OFFSET_S
@@ -26,6 +27,12 @@ from algo_scalper.domain.units import IST_OFFSET_S
 Buffer = bytes | bytearray | memoryview
 HEADER_BYTES = 8
 BOOK_LEVELS = 5
+MOST_REMEMBERED = 1 << 16
+"""Prices of one tick size that are kept in mind: 0.05 to 3276.80, and then some. Beyond it they are learnt anew."""
+MOST_RUPEES = 10_000_000.0
+"""No instrument costs more. A price beyond it, below zero or not a number is a broken packet: let in, it would mark a
+position, or be a number too large to be written down.
+"""
 
 
 class Code(IntEnum):
@@ -86,12 +93,45 @@ _BOOK_OFFSET = 62
 _FULL_TICK = Struct("<3xBIf2xI4xI8xI24xII4xff" + "II12x" * 4)
 _QUOTE_TICK = Struct("<3xBIf2xI4xI")
 _TICKER_TICK = Struct("<3xBIfI")
+# The same with the eight header bytes as one number: code, length and instrument are known or not at one look.
+_FULL_PACKET = Struct("<Qf2xI4xI8xI24xII4xff" + "II12x" * 4)
+_QUOTE_PACKET = Struct("<Qf2xI4xI24x")
+_QUOTE_BYTES = PACKET_BYTES[Code.QUOTE]
 _BOOK = Struct("<" + "II4xff" * BOOK_LEVELS)
 
 _LEAST_BYTES = bytes(PACKET_BYTES.get(code, HEADER_BYTES) for code in range(256))
 _FULL_CODE, _QUOTE_CODE, _TICKER_CODE = int(Code.FULL), int(Code.QUOTE), int(Code.TICKER)
 _IS_PRICE = bytes(code in (Code.TICKER, Code.QUOTE, Code.FULL) for code in range(256))
 _NO_OPEN_INTEREST: dict[int, int] = {}
+
+
+class _OnTick(dict[float, int]):
+    """Prices of the wire in paise on one tick. The same few thousand come all day: looked up, not computed again."""
+
+    def __init__(self, tick_paise: int) -> None:
+        super().__init__()
+        self._tick_paise = tick_paise
+        self._per_rupee = 100 / tick_paise
+
+    def __missing__(self, rupees: float) -> int:
+        """Compute and keep. Raises ValueError when it cannot be a price (also for what is not a number)."""
+        if not 0.0 <= rupees <= MOST_RUPEES:
+            raise ValueError(f"no price: {rupees}")
+        if len(self) >= MOST_REMEMBERED:
+            self.clear()
+        self[rupees] = found = round(rupees * self._per_rupee) * self._tick_paise
+        return found
+
+
+class _ByTick(dict[int, _OnTick]):
+    """The prices of each tick size."""
+
+    def __missing__(self, tick_paise: int) -> _OnTick:
+        self[tick_paise] = found = _OnTick(tick_paise)
+        return found
+
+
+_PRICES = _ByTick()
 
 
 class TornPacket(msgspec.Struct, frozen=True):
@@ -121,18 +161,30 @@ def split_packets(message: Buffer) -> tuple[list[int], TornPacket | None]:
     offsets: list[int] = []
     at = 0
     while at < size:
-        remaining = size - at
-        if remaining < HEADER_BYTES:
-            return offsets, TornPacket(at, message[at], remaining, remaining)
-        code = message[at]
-        length = message[at + 1] | message[at + 2] << 8
-        if code == Code.HEARTBEAT and length == 0:
-            length = HEADER_BYTES
-        if length < _LEAST_BYTES[code] or length > remaining:
-            return offsets, TornPacket(at, code, length, remaining)
+        length = _whole_length(message, at, size)
+        if not length:
+            return offsets, _torn(message, at, size)
         offsets.append(at)
         at += length
     return offsets, None
+
+
+def _whole_length(message: Buffer, at: int, size: int) -> int:
+    """The length of the packet at ``at``, 0 when it is not whole."""
+    remaining = size - at
+    if remaining < HEADER_BYTES:
+        return 0
+    code = message[at]
+    length = message[at + 1] | message[at + 2] << 8
+    if code == Code.HEARTBEAT and length == 0:
+        length = HEADER_BYTES
+    return length if _LEAST_BYTES[code] <= length <= remaining else 0
+
+
+def _torn(message: Buffer, at: int, size: int) -> TornPacket:
+    remaining = size - at
+    stated = message[at + 1] | message[at + 2] << 8 if remaining >= HEADER_BYTES else remaining
+    return TornPacket(at, message[at], stated, remaining)
 
 
 def packet_code(message: Buffer, offset: int = 0) -> int:
@@ -157,7 +209,7 @@ def decode_tick(
 
     ``ticks`` maps instrument keys to their tick in paise; an instrument that is not in it gives None, and so does any
     other packet. Quote packets carry no open interest: theirs comes from ``open_interest``, where code-5 packets are
-    kept. Raises ValueError or OverflowError when a price is not a number. `split_packets` has checked the length.
+    kept. Raises ValueError when a price cannot be one. `split_packets` has checked the length.
     """
     code = message[offset]
     if code == _FULL_CODE:
@@ -170,14 +222,14 @@ def decode_tick(
         tick_paise = ticks.get(key)
         if tick_paise is None:
             return None
-        per_rupee = 100 / tick_paise
+        prices = _PRICES[tick_paise]
         return Tick(
             at_ns,
             key,
             ltt - IST_OFFSET_S if ltt else 0,
-            round(ltp * per_rupee) * tick_paise,
-            round(bid * per_rupee) * tick_paise,
-            round(ask * per_rupee) * tick_paise,
+            prices[ltp],
+            prices[bid],
+            prices[ask],
             bids0 + bids1 + bids2 + bids3 + bids4,
             asks0 + asks1 + asks2 + asks3 + asks4,
             volume,
@@ -194,33 +246,36 @@ def decode_tick(
     tick_paise = ticks.get(key)
     if tick_paise is None:
         return None
-    return Tick(
-        at_ns,
-        key,
-        ltt - IST_OFFSET_S if ltt else 0,
-        round(ltp * (100 / tick_paise)) * tick_paise,
-        volume=volume,
-        oi=open_interest.get(key, 0),
-    )
+    price = _PRICES[tick_paise][ltp]
+    return Tick(at_ns, key, ltt - IST_OFFSET_S if ltt else 0, price, 0, 0, 0, 0, volume, open_interest.get(key, 0))
 
 
 def decode_quote(message: Buffer, offset: int, at_ns: int, ticks: Mapping[int, int]) -> Quote | None:
-    """The Full packet at ``offset`` with its five levels, best first, empty levels left out; None for any other."""
+    """The Full packet at ``offset`` with its five levels, best first, empty levels left out.
+
+    None for any other packet, and for one with a price that cannot be one.
+    """
     if message[offset] != Code.FULL:
         return None
-    tick = decode_tick(message, offset, at_ns, ticks)
+    try:
+        tick = decode_tick(message, offset, at_ns, ticks)
+    except ValueError:
+        return None
     if tick is None:
         return None
-    tick_paise = ticks[tick.key]
+    prices = _PRICES[ticks[tick.key]]
     fields = _BOOK.unpack_from(message, offset + _BOOK_OFFSET)
     bids: list[tuple[int, int]] = []
     asks: list[tuple[int, int]] = []
-    for at in range(0, 4 * BOOK_LEVELS, 4):
-        bid_quantity, ask_quantity, bid, ask = fields[at : at + 4]
-        if bid_quantity:
-            bids.append((round(bid * (100 / tick_paise)) * tick_paise, bid_quantity))
-        if ask_quantity:
-            asks.append((round(ask * (100 / tick_paise)) * tick_paise, ask_quantity))
+    try:
+        for at in range(0, 4 * BOOK_LEVELS, 4):
+            bid_quantity, ask_quantity, bid, ask = fields[at : at + 4]
+            if bid_quantity:
+                bids.append((prices[bid], bid_quantity))
+            if ask_quantity:
+                asks.append((prices[ask], ask_quantity))
+    except ValueError:
+        return None
     return Quote(tick, tuple(bids), tuple(asks))
 
 
@@ -231,11 +286,14 @@ def decode_open_interest(message: Buffer, offset: int = 0) -> tuple[int, int]:
 
 
 def decode_previous_close(message: Buffer, offset: int, ticks: Mapping[int, int]) -> tuple[int, int] | None:
-    """``(key, previous close in paise)`` of a code-6 packet, or None for an instrument that is not in ``ticks``."""
+    """``(key, previous close in paise)`` of a code-6 packet, or None for an instrument that is not in ``ticks``.
+
+    Raises ValueError when it cannot be a price.
+    """
     _, _, segment, security_id, close, _ = _PREVIOUS_CLOSE.unpack_from(message, offset)
     key = segment << 32 | security_id
     tick_paise = ticks.get(key)
-    return None if tick_paise is None else (key, round(close * (100 / tick_paise)) * tick_paise)
+    return None if tick_paise is None else (key, _PRICES[tick_paise][close])
 
 
 def disconnect_reason(message: Buffer) -> int | None:
@@ -259,9 +317,9 @@ class FeedCounts(msgspec.Struct):
     heartbeats: int = 0
     statuses: int = 0
     unlisted: int = 0
-    """Prices of instruments that nobody asked for."""
+    """Packets of instruments that nobody asked for."""
     unreadable: int = 0
-    """Packets whose price is not a number."""
+    """Packets whose price cannot be one."""
     torn: int = 0
     unknown: dict[int, int] = {}
     """Packets of codes that are not decoded, by code."""
@@ -271,46 +329,126 @@ class FeedDecoder:
     """Messages to ticks, with what must be remembered between packets. Never raises for what the wire says."""
 
     def __init__(self, ticks: Mapping[int, int]) -> None:
-        """``ticks``: the tick in paise of every instrument by key; read at each packet, so it may grow."""
+        """``ticks``: the tick in paise of every instrument by key. It may grow; what is in it stays as it is."""
         self._ticks = ticks
+        self._full: dict[int, tuple[int, _OnTick]] = {}
+        """Key and prices by the header of a Full packet, learnt from the first one of each instrument."""
+        self._quote: dict[int, tuple[int, _OnTick]] = {}
         self._open_interest: dict[int, int] = {}
         self.previous_close_paise: dict[int, int] = {}
         """By key; live servers send it for indices."""
         self.counts = FeedCounts()
+        self.lag = FeedLag()
         self.last_torn: TornPacket | None = None
 
     def decode(self, message: Buffer, at_ns: int) -> list[Tick]:
         """The ticks of one message, in order; ``at_ns`` is when it was received."""
-        offsets, torn = split_packets(message)
-        if torn is not None:
-            self.counts.torn += 1
-            self.last_torn = torn
         found: list[Tick] = []
-        for offset in offsets:
-            code = message[offset]
-            if _IS_PRICE[code]:
+        at, size = 0, len(message)
+        while at < size:
+            left = size - at
+            if left == _FULL_BYTES or (left > _FULL_BYTES and message[at] == _FULL_CODE):
+                (
+                    header, ltp, ltt, volume, interest,
+                    bids0, asks0, bid, ask,
+                    bids1, asks1, bids2, asks2, bids3, asks3, bids4, asks4,
+                ) = _FULL_PACKET.unpack_from(message, at)  # fmt: skip
+                known = self._full.get(header)
+                if known is None:
+                    at = self._step(message, at, size, at_ns, found)
+                    continue
+                at += _FULL_BYTES
+                key, prices = known
+                exchange_s = ltt - IST_OFFSET_S if ltt else 0
                 try:
-                    tick = decode_tick(message, offset, at_ns, self._ticks, self._open_interest)
-                except (ValueError, OverflowError):
+                    tick = Tick(
+                        at_ns,
+                        key,
+                        exchange_s,
+                        prices[ltp],
+                        prices[bid],
+                        prices[ask],
+                        bids0 + bids1 + bids2 + bids3 + bids4,
+                        asks0 + asks1 + asks2 + asks3 + asks4,
+                        volume,
+                        interest,
+                    )
+                except ValueError:
                     self.counts.unreadable += 1
                     continue
-                if tick is None:
-                    self.counts.unlisted += 1
-                else:
-                    found.append(tick)
+            elif left == _QUOTE_BYTES or (left > _QUOTE_BYTES and message[at] == _QUOTE_CODE):
+                header, ltp, ltt, volume = _QUOTE_PACKET.unpack_from(message, at)
+                known = self._quote.get(header)
+                if known is None:
+                    at = self._step(message, at, size, at_ns, found)
+                    continue
+                at += _QUOTE_BYTES
+                key, prices = known
+                exchange_s = ltt - IST_OFFSET_S if ltt else 0
+                interest = self._open_interest.get(key, 0)
+                try:
+                    tick = Tick(at_ns, key, exchange_s, prices[ltp], 0, 0, 0, 0, volume, interest)
+                except ValueError:
+                    self.counts.unreadable += 1
+                    continue
             else:
-                self._note(code, message, offset)
+                at = self._step(message, at, size, at_ns, found)
+                continue
+            found.append(tick)
+            if exchange_s > self.lag.newest_s:
+                self.lag.note(key, exchange_s, at_ns)
         return found
+
+    def _step(self, message: Buffer, at: int, size: int, at_ns: int, found: list[Tick]) -> int:
+        """Any packet, read with care; where the next one begins."""
+        length = _whole_length(message, at, size)
+        if not length:
+            self.counts.torn += 1
+            self.last_torn = _torn(message, at, size)
+            return size
+        code = message[at]
+        if _IS_PRICE[code]:
+            self._price(message, at, at_ns, found)
+        else:
+            self._note(code, message, at)
+        return at + length
+
+    def _price(self, message: Buffer, offset: int, at_ns: int, found: list[Tick]) -> None:
+        """Add the tick of a packet with a price, or count why there is none."""
+        try:
+            tick = decode_tick(message, offset, at_ns, self._ticks, self._open_interest)
+        except ValueError:
+            self.counts.unreadable += 1
+            return
+        if tick is None:
+            self.counts.unlisted += 1
+            return
+        found.append(tick)
+        self._learn(message, offset, tick.key)
+        if tick.exchange_s > self.lag.newest_s:
+            self.lag.note(tick.key, tick.exchange_s, at_ns)
+
+    def _learn(self, message: Buffer, offset: int, key: int) -> None:
+        """The next packet with this very header is read at one look."""
+        code, length, _, _ = _HEADER.unpack_from(message, offset)
+        known = self._full if code == _FULL_CODE else self._quote
+        if code != _TICKER_CODE and length == PACKET_BYTES[code]:
+            header = int.from_bytes(message[offset : offset + HEADER_BYTES], "little")
+            if header not in known:
+                known[header] = (key, _PRICES[self._ticks[key]])
 
     def _note(self, code: int, message: Buffer, offset: int) -> None:
         counts = self.counts
         if code == Code.OPEN_INTEREST:
             key, interest = decode_open_interest(message, offset)
-            self._open_interest[key] = interest
+            if key in self._ticks:
+                self._open_interest[key] = interest
+            else:
+                counts.unlisted += 1
         elif code == Code.PREVIOUS_CLOSE:
             try:
                 known = decode_previous_close(message, offset, self._ticks)
-            except (ValueError, OverflowError):
+            except ValueError:
                 counts.unreadable += 1
                 return
             if known is not None:

@@ -17,6 +17,7 @@ from algo_scalper.adapters.dhan.values import (
     paise,
     pick,
     segment_key,
+    shown,
     text,
     whole,
 )
@@ -72,7 +73,7 @@ def read_orders(body: object, contracts: Mapping[int, Contract]) -> tuple[Broker
     """
     found: list[BrokerOrder] = []
     for row in _rows(body, "orderId"):
-        segment = str(pick(row, "exchangeSegment"))
+        segment = text(pick(row, "exchangeSegment"))
         try:
             key = segment_key(segment, pick(row, "securityId"))
             found.append(_order(row, key, contracts, broker_id="orderId", side="transactionType", status="orderStatus"))
@@ -101,7 +102,7 @@ def read_push(data: Row, contracts: Mapping[int, Contract]) -> BrokerOrder | Non
 def _order(
     row: Row, key: int, contracts: Mapping[int, Contract], *, broker_id: str, side: str, status: str
 ) -> BrokerOrder:
-    where = f"order {text(pick(row, broker_id)) or 'without an id'} ({key_text(key)})"
+    where = f"order {text(pick(row, broker_id))[:40] or 'without an id'} ({key_text(key)})"
     if not text(pick(row, broker_id)):
         raise DataError(f"{where}: no {broker_id}")
     quantity = whole(pick(row, "quantity"), f"{where} quantity")
@@ -156,7 +157,7 @@ def read_positions(body: object) -> tuple[BrokerPosition, ...]:
     """
     found: dict[int, BrokerPosition] = {}
     for row in _rows(body, "securityId"):
-        segment = str(pick(row, "exchangeSegment"))
+        segment = text(pick(row, "exchangeSegment"))
         try:
             one = _position(row, segment_key(segment, pick(row, "securityId")))
         except DataError:
@@ -219,16 +220,16 @@ def _rows(body: object, must_have: str) -> Iterator[Row]:
     """The objects of a list, or a single object as one. Raises DataError for anything that is not rows."""
     listed = body if isinstance(body, list) else [body] if isinstance(body, dict) else None
     if listed is None:
-        raise DataError(f"a list of rows was expected, not {str(body)[:60]!r}")
+        raise DataError(f"a list of rows was expected, not {shown(body)}")
     for row in listed:
         if not isinstance(row, dict) or pick(row, must_have) is None:
-            raise DataError(f"a row without {must_have}: {str(row)[:60]!r}")
+            raise DataError(f"a row without {must_have}: {shown(row)}")
         yield row
 
 
 def _word(words: Mapping[str, _Word], value: object, what: str) -> _Word:
     """A word of a closed list, in any case, spaces for underscores. Raises DataError."""
-    found = words.get(str(value).strip().upper().replace(" ", "_").replace("-", "_"))
+    found = words.get(text(value).upper().replace(" ", "_").replace("-", "_"))
     if found is None:
-        raise DataError(f"{what}: {value!r} is not known")
+        raise DataError(f"{what}: {shown(value)} is not known")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import date
 
 from algo_scalper.domain.errors import DataError
@@ -13,6 +12,9 @@ Row = dict[str, object]
 ABSENT_TEXTS = frozenset({"", "NA", "0001-01-01", "0001-01-01 00:00:00"})
 """How Dhan writes nothing."""
 
+MOST = 1e15
+"""No number of Dhan's is larger: a thousand trillion rupees or contracts."""
+
 SMALLEST_TICK_PAISE = 5
 """Of the options we trade. A sum of fills is a multiple of it, whatever an average was rounded to."""
 
@@ -22,21 +24,29 @@ def number(value: object, what: str) -> float:
     if value is None or value == "":
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise DataError(f"{what}: {value!r} is not a number")
+        raise DataError(f"{what}: {shown(value)} is not a number")
     try:
         found = float(value)
-    except ValueError:
-        raise DataError(f"{what}: {value!r} is not a number") from None
-    if not math.isfinite(found):
-        raise DataError(f"{what}: {value!r} is not a number")
+    except (ValueError, OverflowError):
+        raise DataError(f"{what}: {shown(value)} is not a number") from None
+    if not abs(found) <= MOST:  # so that NaN is refused as well
+        raise DataError(f"{what}: {shown(value)} is not a number Dhan could mean")
     return found
+
+
+def shown(value: object, most: int = 60) -> str:
+    """A value for a message, cut short. Python itself cannot print lists nested a thousand deep, or endless integers."""
+    try:
+        return repr(value)[:most]
+    except (RecursionError, ValueError):
+        return f"{type(value).__name__} too large to show"
 
 
 def whole(value: object, what: str) -> int:
     """A whole number, however it is written (``65``, ``65.0``, ``"65"``). Raises DataError for anything else."""
     found = number(value, what)
     if found != int(found):
-        raise DataError(f"{what}: {value!r} is not a whole number")
+        raise DataError(f"{what}: {shown(value)} is not a whole number")
     return int(found)
 
 
@@ -46,8 +56,8 @@ def paise(value: object, what: str) -> int:
 
 
 def text(value: object) -> str:
-    """A string as it stands; numbers are printed, absent and Dhan's words for absent are empty."""
-    if value is None:
+    """A string as it stands; numbers are printed. Absent, Dhan's words for absent and what is no text are empty."""
+    if not isinstance(value, str | int | float):
         return ""
     found = str(value).strip()
     return "" if found in ABSENT_TEXTS else found
@@ -67,17 +77,20 @@ def pick(row: Row, *names: str) -> object:
 def segment_key(segment: object, security_id: object) -> int:
     """The instrument key of ``("NSE_FNO", "42500")``. Raises DataError for a segment or an id that is not one."""
     try:
-        return instrument_key(Segment[str(segment)], int(str(security_id)))
-    except (KeyError, ValueError):
-        raise DataError(f"no such instrument: segment {segment!r}, security id {security_id!r}") from None
+        number_of = int(str(security_id))
+        if 0 <= number_of < 1 << 32:
+            return instrument_key(Segment[str(segment)], number_of)
+    except (KeyError, ValueError, RecursionError):
+        pass
+    raise DataError(f"no such instrument: segment {shown(segment)}, security id {shown(security_id)}")
 
 
 def iso_date(value: object, what: str) -> date:
     """``"2026-11-23"``, with or without a time behind it. Raises DataError."""
     try:
         return date.fromisoformat(str(value).strip()[:10])
-    except ValueError:
-        raise DataError(f"{what}: {value!r} is not a date") from None
+    except (ValueError, RecursionError):
+        raise DataError(f"{what}: {shown(value)} is not a date") from None
 
 
 def filled_value_paise(average_rupees: float, filled: int, grid_paise: int = SMALLEST_TICK_PAISE) -> int:
