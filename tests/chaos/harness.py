@@ -31,6 +31,7 @@ from algo_scalper.domain.events import (
     Event,
     FeedLost,
     FeedRestored,
+    HistoryLoaded,
     OperatorAsked,
     OperatorWord,
     OrderReported,
@@ -39,6 +40,7 @@ from algo_scalper.domain.events import (
     SessionStopping,
     SoftState,
 )
+from algo_scalper.domain.market import Candle
 from algo_scalper.domain.orders import (
     BrokerOrder,
     BrokerPosition,
@@ -429,6 +431,25 @@ class Run:
     def _pushed(self, row: BrokerOrder) -> None:
         if "orders" not in self._lost_until_ns:
             self.deliver(OrderReported(self.now_ns, row))
+
+    # --- candles ---
+
+    def read_candles(self, key: int, epoch: int) -> None:
+        """The broker's own minutes, a while later; now and then not at all, or without the newest."""
+        if self.faults and self.chance.random() < self.weather.book_unread:
+            self.count["candles:unread"] += 1
+            return
+
+        def answer() -> None:
+            late = self.faults and self.chance.random() < 0.2
+            newest_ns = self.now_ns // NS_PER_MINUTE * NS_PER_MINUTE - (2 if late else 1) * NS_PER_MINUTE
+            price = self.market.index_tick(self.now_ns).ltp_paise
+            starts = (newest_ns - NS_PER_MINUTE, newest_ns)
+            candles = tuple(Candle(start_ns, price, price, price, price) for start_ns in starts)
+            self.count["candles:read"] += 1
+            self.deliver(HistoryLoaded(self.now_ns, key, candles))
+
+        self.soon(self.chance.randrange(50, 3_000) * NS_PER_MS, answer, epoch)
 
     # --- the book ---
 

@@ -14,6 +14,7 @@ from algo_scalper.domain.commands import (
     PlaceOrder,
     PollChain,
     ReadBook,
+    ReadCandles,
     Subscribe,
     Unsubscribe,
 )
@@ -88,6 +89,9 @@ class Process:
     def poll_chain(self, command: PollChain) -> None:
         del command
         self.polling = True
+
+    def read_candles(self, command: ReadCandles) -> None:
+        self.run.read_candles(command.key, self.epoch)
 
     def notify(self, command: Notify) -> None:
         self.run.said(command)

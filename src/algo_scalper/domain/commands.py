@@ -71,6 +71,12 @@ class PollChain(msgspec.Struct, frozen=True, tag="poll", array_like=True):
     expiry: date
 
 
+class ReadCandles(msgspec.Struct, frozen=True, tag="readcandles", array_like=True):
+    """Read an index's minutes from the previous session's open until now; answered by `HistoryLoaded`, or by nothing."""
+
+    key: int
+
+
 class Notify(msgspec.Struct, frozen=True, tag="notify", array_like=True):
     """Tell a person. ``level`` is info, warning or alarm; ``code`` is stable, ``text`` is for reading."""
 
@@ -81,5 +87,16 @@ class Notify(msgspec.Struct, frozen=True, tag="notify", array_like=True):
 
 
 OrderCommand = PlaceOrder | ModifyOrder | CancelOrder
-COMMANDS = (PlaceOrder, ModifyOrder, CancelOrder, ReadBook, Subscribe, Unsubscribe, PollChain, Notify, Decision)
-Command = OrderCommand | ReadBook | Subscribe | Unsubscribe | PollChain | Notify | Decision
+COMMANDS = (
+    PlaceOrder,
+    ModifyOrder,
+    CancelOrder,
+    ReadBook,
+    Subscribe,
+    Unsubscribe,
+    PollChain,
+    ReadCandles,
+    Notify,
+    Decision,
+)
+Command = OrderCommand | ReadBook | Subscribe | Unsubscribe | PollChain | ReadCandles | Notify | Decision

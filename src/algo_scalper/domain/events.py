@@ -92,10 +92,11 @@ class FeedLost(msgspec.Struct, frozen=True, tag="lost", array_like=True):
 
 
 class FeedRestored(msgspec.Struct, frozen=True, tag="restored", array_like=True):
-    """The feed is back and everything is subscribed again; what happened meanwhile was missed."""
+    """The feed is back and everything is subscribed again; what happened since ``lost_ns`` was missed (0: not known)."""
 
     at_ns: int
     feed: str
+    lost_ns: int = 0
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, tag="accepted", array_like=True):

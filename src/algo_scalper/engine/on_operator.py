@@ -13,6 +13,7 @@ from algo_scalper.domain.events import (
     SessionStopping,
 )
 from algo_scalper.engine.exits import close_position
+from algo_scalper.engine.gaps import note_gap
 from algo_scalper.engine.on_second import ask_for_book
 from algo_scalper.engine.state import State
 
@@ -86,6 +87,7 @@ def on_feed_lost(state: State, event: FeedLost, out: list[Command]) -> None:
     """Entries refuse from now on; what is open follows its rule for blindness."""
     if event.feed == "market":
         state.feed_up = False
+        state.feed_lost_ns = state.feed_lost_ns or event.at_ns
     else:
         state.orders_feed_up = False
     out.append(Notify(state.now_ns, "warning", "feed_lost", f"{event.feed} feed lost: {event.detail}"))
@@ -95,6 +97,8 @@ def on_feed_restored(state: State, event: FeedRestored, out: list[Command]) -> N
     """Nothing is replayed: the order feed's gap is closed by reading the book."""
     if event.feed == "market":
         state.feed_up = True
+        note_gap(state, event.lost_ns or state.feed_lost_ns, event.at_ns)
+        state.feed_lost_ns = 0
     else:
         state.orders_feed_up = True
         if not state.book_asked_ns:

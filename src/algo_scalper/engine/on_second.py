@@ -12,6 +12,7 @@ from algo_scalper.engine.candles import close_by_clock
 from algo_scalper.engine.entries import tend_entry
 from algo_scalper.engine.exits import close_position, tend, trusted_bid
 from algo_scalper.engine.fills import day_net_paise, halt_day
+from algo_scalper.engine.gaps import ask_for_candles
 from algo_scalper.engine.on_candle import on_candle
 from algo_scalper.engine.state import State
 from algo_scalper.risk.day_limits import day_loss_limit_paise
@@ -32,6 +33,7 @@ def on_second(state: State, event: SecondPassed, out: list[Command]) -> None:
         closed = close_by_clock(index, event.at_ns)
         if closed is not None and quoting:
             on_candle(state, index, closed, out)
+    ask_for_candles(state, out)
     if state.open_by_key:
         for position in state.open_positions():
             _watch(state, position, out)

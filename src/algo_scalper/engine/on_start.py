@@ -11,10 +11,13 @@ from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY
 from algo_scalper.domain.market import OptionChain
 from algo_scalper.domain.orders import OrderState
 from algo_scalper.domain.positions import PositionState
+from algo_scalper.domain.units import NS_PER_MINUTE
+from algo_scalper.engine.gaps import close_gap, fills_gap, note_gap
 from algo_scalper.engine.on_candle import follow_spot, open_day, step_readings
 from algo_scalper.engine.on_order import mark_unknown
 from algo_scalper.engine.on_second import ask_for_book
 from algo_scalper.engine.state import IndexState, State, reopen
+from algo_scalper.indicators.readings import NO_INDEX_READINGS
 from algo_scalper.strategy.expiry import choose_expiry
 
 
@@ -83,18 +86,29 @@ def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
         PollChain(index.rules.name, index.expiry) for index in state.indices.values() if index.expiry is not None
     )
     ask_for_book(state, "session_started", out)
+    minute_ns = event.at_ns // NS_PER_MINUTE * NS_PER_MINUTE
+    note_gap(state, minute_ns, event.at_ns)  # begun inside a minute, it is not heard whole
 
 
 def on_history(state: State, event: HistoryLoaded, out: list[Command]) -> None:
-    """Warm-up candles: readings only, no signal."""
+    """Warm-up candles: readings only, no signal. Later ones replace what was built on minutes that were not whole."""
     index = state.index_by_key.get(event.key)
     if index is None:
         return
+    later = None
+    if index.last_candle is not None:
+        if not index.missed_from_ns or not fills_gap(index, event.candles):
+            return
+        later = index.last_candle if index.last_candle.start_ns > event.candles[-1].start_ns else None
+        index.readings = NO_INDEX_READINGS
+        close_gap(index)
     for candle in event.candles:
         if not index.opened and state.schedule is not None and state.schedule.index_quoted(candle.start_ns):
             open_day(index, candle.open_paise)  # begun in the middle of the day: this is how it opened
         step_readings(state, index, candle)
         index.candle_start_ns = max(index.candle_start_ns, candle.start_ns)
+    if later is not None:
+        step_readings(state, index, later)
     if event.candles:
         follow_spot(state, index, event.candles[-1].close_paise, out)
 

@@ -53,6 +53,11 @@ class IndexState(msgspec.Struct):
     spike_until_ns: int = 0
     spike_sigma: float = 0.0
     chain: OptionChain | None = None
+    missed_from_ns: int = 0
+    """Start of the first minute in which prints were missed; 0 when all are whole."""
+    missed_until_ns: int = 0
+    """End of the last such minute."""
+    candles_asked_ns: int = 0
     near: tuple[int, ...] = ()
     """The near strikes in the interest set for this index."""
     cooldown_until_ns: int = 0
@@ -85,6 +90,8 @@ class State(msgspec.Struct):
     """When a book read was last asked for and is not yet answered; 0 when none is under way."""
     feed_up: bool = True
     orders_feed_up: bool = True
+    feed_lost_ns: int = 0
+    """When the market feed was lost; 0 while it is up."""
     halted: str = ""
     paused_until_ns: int = 0
     rejections_in_row: int = 0

@@ -89,6 +89,13 @@ def feed_down(context: EntryContext) -> Refusal | None:
     return None if context.orders_feed_up else Refusal(RefusalReason.ORDER_FEED_DOWN, {})
 
 
+def candles_missed(context: EntryContext) -> Refusal | None:
+    """Readings built on minutes that were not heard whole decide nothing."""
+    if not context.missed_from_ns:
+        return None
+    return Refusal(RefusalReason.CANDLES_MISSED, {"since": clock_text(context.missed_from_ns)})
+
+
 def index_stale(context: EntryContext) -> Refusal | None:
     """The index must have printed lately."""
     if 0 <= context.index_age_ns <= context.rules.fresh.index_ns:
@@ -282,6 +289,7 @@ GUARDS: tuple[Guard, ...] = (
     event_day,
     outside_entry_window,
     feed_down,
+    candles_missed,
     index_stale,
     lagging,
     gap_wait,

@@ -13,6 +13,7 @@ from algo_scalper.domain.commands import (
     PlaceOrder,
     PollChain,
     ReadBook,
+    ReadCandles,
     Subscribe,
     Unsubscribe,
 )
@@ -45,6 +46,9 @@ class Effects(Protocol):
 
     def poll_chain(self, command: PollChain) -> None:
         """Keep delivering a chain."""
+
+    def read_candles(self, command: ReadCandles) -> None:
+        """Begin reading an index's minutes."""
 
     def notify(self, command: Notify) -> None:
         """Tell a person."""
@@ -83,6 +87,7 @@ class Session:
             Subscribe: effects.subscribe,
             Unsubscribe: effects.unsubscribe,
             PollChain: effects.poll_chain,
+            ReadCandles: effects.read_candles,
             Notify: effects.notify,
             Decision: effects.decided,
         }

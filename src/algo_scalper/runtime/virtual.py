@@ -18,6 +18,7 @@ from algo_scalper.domain.commands import (
     PlaceOrder,
     PollChain,
     ReadBook,
+    ReadCandles,
     Subscribe,
     Unsubscribe,
 )
@@ -101,6 +102,7 @@ class VirtualRun:
         self._store = store
         self._interest = Interest()
         self._polls: dict[str, PollChain] = {}
+        self._reading: list[int] = []
         self._chain_due_ns = 0
         self._second_ns = 0
         self._flush = flush
@@ -151,6 +153,9 @@ class VirtualRun:
             self._second_ns += NS_PER_SECOND
             self.take(SecondPassed(at_ns))
             self.events += 1
+            while self._reading:
+                key = self._reading.pop()
+                self.take(HistoryLoaded(at_ns, key, self.world.history(key, at_ns)))
             if self._flush is not None and at_ns % NS_PER_MINUTE == 0:
                 self._flush(fsync=False)
             if at_ns >= self._chain_due_ns:
@@ -203,6 +208,10 @@ class VirtualRun:
     def poll_chain(self, command: PollChain) -> None:
         """From the next poll on."""
         self._polls[command.underlying] = command
+
+    def read_candles(self, command: ReadCandles) -> None:
+        """The world's own minutes, when this event is handled."""
+        self._reading.append(command.key)
 
     def notify(self, command: Notify) -> None:
         """Shown to whoever runs this."""

@@ -6,7 +6,9 @@ from msgspec.structs import replace
 
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder, ReadBook
 from algo_scalper.domain.decisions import Decision, DecisionKind, Direction
-from algo_scalper.domain.events import BookUnread, FeedLost, FeedRestored, OrderDropped
+from algo_scalper.domain.events import BookUnread, FeedLost, FeedRestored, HistoryLoaded, OrderDropped
+from algo_scalper.domain.instruments import NIFTY
+from algo_scalper.domain.market import Candle
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, OrderState, Product, Purpose, Request, Side
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Role
@@ -75,6 +77,8 @@ def test_feeds_that_are_down_refuse_and_come_back() -> None:
     day.tell(FeedLost(day.now_ns, "market", "silent"))
     assert reasons(day.signal(), REFUSAL) == ["feed_down"]
     day.tell(FeedRestored(day.now_ns, "market"))
+    assert reasons(day.signal(), REFUSAL) == ["candles_missed"]
+    day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (Candle(day.now_ns, SPOT, SPOT, SPOT, SPOT),)))
     day.tell(FeedLost(day.now_ns, "orders", "closed"))
     assert reasons(day.signal(), REFUSAL) == ["order_feed_down"]
     said = day.tell(FeedRestored(day.now_ns, "orders"))
