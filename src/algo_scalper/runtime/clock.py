@@ -17,9 +17,9 @@ from algo_scalper.domain.units import NS_PER_SECOND
 class SystemClock:
     """Wall time that never goes backwards: set once, then carried by the monotonic clock."""
 
-    def __init__(self) -> None:
-        """Anchor the monotonic clock to wall time."""
-        self._anchor_ns = time.time_ns() - time.monotonic_ns()
+    def __init__(self, from_ns: int = 0) -> None:
+        """Anchor the monotonic clock to wall time, or to ``from_ns`` for a rehearsal of another hour."""
+        self._anchor_ns = (from_ns or time.time_ns()) - time.monotonic_ns()
 
     def now_ns(self) -> int:
         """UTC nanoseconds."""
@@ -35,6 +35,8 @@ class SystemClock:
         await asyncio.sleep(max(left, 0) / NS_PER_SECOND)
 
 
+LIMITED_UP_TO = 5.0
+"""Above this pace a millisecond of this machine is too long in the market's time for rate limits to be fair."""
 LEASH_NS = 2 * NS_PER_SECOND
 LEASH_HOLDS_NS = 10 * NS_PER_SECOND
 

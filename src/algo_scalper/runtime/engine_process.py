@@ -18,15 +18,19 @@ from pathlib import Path
 import msgspec
 
 from algo_scalper import __version__
+from algo_scalper.adapters.dhan.auth import DhanAuth
 from algo_scalper.adapters.dhan.catalogue import read_catalogue
 from algo_scalper.adapters.dhan.chain import DhanChains
 from algo_scalper.adapters.dhan.feed import DhanFeed
 from algo_scalper.adapters.dhan.history import DhanHistory
+from algo_scalper.adapters.dhan.limits import DHAN_WINDOWS, Limiter, Throttled, own_windows
+from algo_scalper.adapters.dhan.line import Gap
 from algo_scalper.adapters.dhan.order_stream import DhanOrderStream
 from algo_scalper.adapters.dhan.orders import DhanBroker
 from algo_scalper.adapters.dhan.packets import Buffer, FeedDecoder, decode_quote, packet_key, split_packets
 from algo_scalper.adapters.dhan.rest import DhanRest
 from algo_scalper.adapters.dhan.settings import DhanSettings
+from algo_scalper.adapters.dhan.subscriptions import Mode
 from algo_scalper.adapters.journal import FORMAT, JournalHeader, JournalWriter
 from algo_scalper.adapters.marks import Mark, no_mark
 from algo_scalper.adapters.storage.lock import InstanceLock
@@ -41,6 +45,7 @@ from algo_scalper.domain.commands import (
     PlaceOrder,
     PollChain,
     ReadBook,
+    ReadCandles,
     Subscribe,
     Unsubscribe,
 )
@@ -64,18 +69,20 @@ from algo_scalper.domain.orders import BrokerOrder, Purpose
 from algo_scalper.domain.ports import Broker, Changes, Clock
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules
-from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_ns
+from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, clock_text, ist_ns
 from algo_scalper.engine.views import decision_view, figures, sentence, trade_view, view
-from algo_scalper.runtime.clock import PacedClock, Rank, SteppedClock, SystemClock, Timers
+from algo_scalper.runtime.clock import LIMITED_UP_TO, PacedClock, Rank, SteppedClock, SystemClock, Timers
 from algo_scalper.runtime.gate import refuse_real_host
 from algo_scalper.runtime.lifeboat import cancel_buys
 from algo_scalper.runtime.opening import account_tag, opening_event
 from algo_scalper.runtime.order_lane import OrderLane
 from algo_scalper.runtime.paper_broker import PaperBroker, kept_state
 from algo_scalper.runtime.publish import IndexCandle, Notice, Publisher, StoreView, Word
+from algo_scalper.runtime.real_market import DhanMarket, session_today
 from algo_scalper.runtime.session import Session
 from algo_scalper.runtime.sim_link import Hello, SimLink, StepGate
 from algo_scalper.runtime.source_hash import source_hash
+from algo_scalper.runtime.token_care import TokenKeeper
 from algo_scalper.runtime.virtual import CHAIN_EVERY_NS
 from algo_scalper.simulation.exchange import SimulatedExchange
 from algo_scalper.simulation.latency import Latency
@@ -98,7 +105,8 @@ LISTED_DAYS = 75
 class EngineSettings(msgspec.Struct, frozen=True):
     """What a start needs beside the rules. ``broker`` is ``paper`` or ``simulator``.
 
-    ``until_ns``: a stepped run ends there instead of at the end of the day; 0 leaves it to the day.
+    ``market``: an account at Dhan, whose real market is traded by the system's clock; None for the simulator at
+    ``sim_url``. ``until_ns``: a stepped run ends there instead of at the end of the day; 0 leaves it to the day.
     """
 
     data_dir: Path
@@ -110,6 +118,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     until_ns: int = 0
     socket_path: Path | None = None
     database_url: str | None = None
+    market: DhanMarket | None = None
 
     @property
     def journal_dir(self) -> Path:
@@ -132,7 +141,7 @@ class EngineProcess:
         self._rules = rules
         self._say = say
         self._mark = mark
-        self._system = SystemClock()
+        self._system = SystemClock(settings.market.from_ns) if settings.market is not None else SystemClock()
         self._timers = Timers()
         self._gate = StepGate()
         self._contracts: dict[int, Contract] = {}
@@ -149,6 +158,7 @@ class EngineProcess:
         self._ended = asyncio.Event()
         self._stop_why = ""
         self._paper: PaperBroker | None = None
+        self._keeper: TokenKeeper | None = None
         self._publisher: Publisher | None = None
         self._committed_ns = 0
         self._exit_code = EXIT_OK
@@ -162,12 +172,11 @@ class EngineProcess:
             stack.enter_context(InstanceLock(settings.data_dir, settings.account, settings.database_url))
             stores = open_stores(settings.database_url, settings.data_dir, mark=self._mark)
             stack.callback(stores.close)
-            link = SimLink(settings.sim_url)
-            hello = await link.attach(stepped=settings.stepped, downtime_ns=settings.downtime_ns)
-            stack.push_async_callback(link.close)
+            link, hello = await self._find_market(stack)
             self._clock = self._clock_of(hello)
-            dhan = simulator_settings(settings.sim_url)
-            rest = DhanRest(dhan, self._system, self._gate)
+            market = settings.market
+            dhan = market.account.dhan if market is not None else DhanSettings.simulator(settings.sim_url)
+            rest = DhanRest(dhan, self._system, self._gate, self._limiter_of(hello), self._on_token_refused)
             stack.push_async_callback(rest.close)
             await self._begin(stores, hello, rest, dhan)
             await self._live(link, hello)
@@ -179,7 +188,64 @@ class EngineProcess:
         self._stop_why = self._stop_why or why
         self._ended.set()
 
+    async def _find_market(self, stack: AsyncExitStack) -> tuple[SimLink | None, Hello]:
+        """The simulator and its clock, or the day's session at Dhan."""
+        settings = self.settings
+        if settings.market is not None:
+            return None, session_today(self._system.now_ns())
+        link = SimLink(settings.sim_url)
+        hello = await link.attach(stepped=settings.stepped, downtime_ns=settings.downtime_ns)
+        stack.push_async_callback(link.close)
+        return link, hello
+
+    def _limiter_of(self, hello: Hello) -> Limiter | None:
+        """The account's budget, in the market's own time; a simulator faster than people can follow keeps none."""
+        if hello.rate > LIMITED_UP_TO:
+            return None
+        orders = self._rules.orders
+        windows = DHAN_WINDOWS + own_windows(orders.per_second, orders.per_minute, orders.per_day)
+        jitter = random.Random(hello.now_ns)  # noqa: S311
+        return Limiter(self._clock, jitter, windows, self._on_throttled)
+
+    def _on_token_refused(self) -> None:
+        if self._keeper is not None:
+            self._keeper.refused()
+
+    def _keep_token(self, market: DhanMarket, rest: DhanRest) -> None:
+        """Renew, make or ask for the token in time, and take up one that was put into the store."""
+        account = market.account
+        self._keeper = TokenKeeper(
+            DhanAuth(rest, account.dhan, self._system),
+            account.dhan,
+            account.store,
+            self._system,
+            account.means,
+            account.chosen,
+            on_new=lambda _: self._spawn(self._log_in_again()),
+            say=lambda level, text: self._alarm("token", text, level=level),
+        )
+        self._spawn(self._keeper.run())
+
+    async def _log_in_again(self) -> None:
+        """Both sockets with the new token: each makes its new connection before it gives up the old one."""
+        sockets: list[DhanFeed | DhanOrderStream] = [] if self._off("market") else [self._feed]
+        if self._paper is None and not self._off("orders"):
+            sockets.append(self._orders)
+        for socket in sockets:
+            try:
+                await socket.renew()
+            except BrokerError as fault:
+                self._alarm("token", f"the new token is refused and the old connection kept: {fault}")
+
+    def _on_throttled(self, told: Throttled) -> None:
+        until = clock_text(told.paused_until_ns)
+        self._alarm(
+            "broker_throttles", f"Dhan answers too often to {told.family}: paused until {until}", level="warning"
+        )
+
     def _clock_of(self, hello: Hello) -> Clock:
+        if self.settings.market is not None:
+            return self._system
         if self.settings.stepped:
             return SteppedClock(hello.now_ns)
         return PacedClock(hello.now_ns, hello.rate, self._system)
@@ -231,8 +297,11 @@ class EngineProcess:
         if settings.socket_path is not None:
             self._publisher = Publisher(self._system, self._on_word)
             await self._publisher.start(settings.socket_path)
-        history = await self._history(rest)
+        self._minutes = DhanHistory(rest)
+        history = await self._history()
         previous = {key: _last_close(candles, self._day) for key, candles in history.items()}
+        if settings.market is not None:
+            self._keep_token(settings.market, rest)
         await self._wait_for_feeds()
         self._gate.active = settings.stepped
         self._start_timers()
@@ -252,6 +321,9 @@ class EngineProcess:
                 week_before_paise=sum(week.values()),
             )
         )
+        for feed in ("market", "orders"):
+            if switched := self._off(feed):
+                self._take(FeedLost(self._clock.now_ns(), feed, f"switched off: {switched}; entries refuse"))
         for key, candles in history.items():
             self._take(HistoryLoaded(self._clock.now_ns(), key, candles))
             self._publish_history(key, candles)
@@ -276,30 +348,41 @@ class EngineProcess:
             self._system,
             chance,
             on_message=self._on_feed,
-            on_lost=lambda detail: self._feed_event("market", detail),
-            on_restored=lambda: self._feed_event("market", ""),
+            on_lost=lambda detail: self._feed_lost("market", detail),
+            on_restored=lambda gap: self._feed_restored("market", gap),
             expects_data=lambda _: self._in_session(),
             frame_gate=hold,
+            least_mode=Mode.TICKER if self.settings.market is None else self.settings.market.least_mode,
         )
         self._orders = DhanOrderStream(
             dhan,
             self._system,
             chance,
             on_report=lambda row, _: self._on_report(row),
-            on_unreadable=lambda text: self._alarm("order_update_unreadable", text),
-            on_lost=lambda detail: self._feed_event("orders", detail),
-            on_restored=lambda: self._feed_event("orders", ""),
+            on_unreadable=self._on_unreadable,
+            on_lost=lambda detail: self._feed_lost("orders", detail),
+            on_restored=lambda gap: self._feed_restored("orders", gap),
             contracts=self._contracts,
             frame_gate=hold,
         )
-        self._spawn(self._feed.run())
-        if self._paper is None:
+        if not self._off("market"):
+            self._spawn(self._feed.run())
+        if self._paper is None and not self._off("orders"):
             self._spawn(self._orders.run())
+
+    def _off(self, feed: str) -> str:
+        """Which setting has switched this feed off; empty when none has."""
+        market = self.settings.market
+        if market is None:
+            return ""
+        return market.feed_off if feed == "market" else market.order_feed_off
 
     async def _wait_for_feeds(self) -> None:
         """Both sockets up before the first event; an order feed is not needed on paper."""
-        waits = [self._feed.wait_up()]
-        if self._paper is None:
+        waits = []
+        if not self._off("market"):
+            waits.append(self._feed.wait_up())
+        if self._paper is None and not self._off("orders"):
             waits.append(self._orders.wait_up())
         limit = asyncio.ensure_future(self._system.sleep_until(self._system.now_ns() + CONNECT_WITHIN_NS))
         up = asyncio.ensure_future(_all(waits))
@@ -307,17 +390,16 @@ class EngineProcess:
         limit.cancel()
         if not up.done():
             up.cancel()
-            raise BrokerError(
-                f"the market feed did not come up within 10 s ({self._feed.last_loss}); is the simulator running?"
-            )
+            which = self._orders if self._feed.is_up else self._feed
+            remedy = "see scalper doctor" if self.settings.market is not None else "is the simulator running?"
+            raise BrokerError(f"{which} did not come up within 10 s ({which.last_loss}); {remedy}")
 
-    async def _history(self, rest: DhanRest) -> dict[int, tuple[Candle, ...]]:
+    async def _history(self) -> dict[int, tuple[Candle, ...]]:
         """Minutes of the previous session and of today so far, by index."""
-        source = DhanHistory(rest)
         from_ns = ist_ns(previous_trading_day(self._day), 0)
         found: dict[int, tuple[Candle, ...]] = {}
         for index in self._rules.indices:
-            found[index.key] = await source.intraday_minutes(index.key, from_ns, self._clock.now_ns())
+            found[index.key] = await self._minutes.intraday_minutes(index.key, from_ns, self._clock.now_ns())
         return found
 
     def _start_timers(self) -> None:
@@ -325,11 +407,12 @@ class EngineProcess:
         self._timers.at(first_ns, Rank.SECOND, self._second)
         self._timers.at(first_ns, Rank.POLL, self._poll)
 
-    async def _live(self, link: SimLink, hello: Hello) -> None:
+    async def _live(self, link: SimLink | None, hello: Hello) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop, f"stopped by {number.name}")
         if isinstance(self._clock, SteppedClock):
+            assert link is not None
             await self._walk(link, self._clock, self.settings.until_ns or hello.close_ns + END_AFTER_NS)
             return
         self._spawn(self._lane.run())
@@ -337,6 +420,7 @@ class EngineProcess:
         self._spawn(self._housekeeping())
         self._spawn(self._watch_end(hello.close_ns))
         if isinstance(self._clock, PacedClock):
+            assert link is not None
             self._spawn(self._follow_time(link, self._clock))
         await self._ended.wait()
 
@@ -513,13 +597,32 @@ class EngineProcess:
     def _on_report(self, row: BrokerOrder) -> None:
         self._take(OrderReported(self._clock.now_ns(), row))
 
-    def _feed_event(self, feed: str, lost: str) -> None:
-        if not hasattr(self, "session") or self.session.poisoned or not self._gate_open():
+    def _feed_lost(self, feed: str, why: str) -> None:
+        if not self._hears():
             return
-        if lost and feed == "market" and isinstance(self._clock, PacedClock):
+        if feed == "market" and isinstance(self._clock, PacedClock):
             self._clock.let_go()
+        self._take(FeedLost(self._clock.now_ns(), feed, why))
+
+    def _feed_restored(self, feed: str, gap: Gap) -> None:
+        if feed == "market":
+            self._decoder.lag.begin_anew()
+        if not self._hears():
+            return
+        # The gap was measured in real time; the engine's may run faster, or stand still between steps.
+        rate = self._clock.rate if isinstance(self._clock, PacedClock) else 0 if self.settings.stepped else 1
         at_ns = self._clock.now_ns()
-        self._take(FeedLost(at_ns, feed, lost) if lost else FeedRestored(at_ns, feed))
+        self._take(FeedRestored(at_ns, feed, at_ns - round(gap.missed_ns * rate)))
+
+    def _hears(self) -> bool:
+        """Is there a session that takes what happens to the feeds?"""
+        return hasattr(self, "session") and not self.session.poisoned and self._gate_open()
+
+    def _on_unreadable(self, text: str) -> None:
+        """Something happened to an order and we do not know what: the book does."""
+        self._alarm("order_update_unreadable", text)
+        if self._gate_open():
+            self._spawn(self._read_book())
 
     def _gate_open(self) -> bool:
         """Has the first event been taken?"""
@@ -564,6 +667,19 @@ class EngineProcess:
     def poll_chain(self, command: PollChain) -> None:
         """From the next poll on."""
         self._polls[command.underlying] = command
+
+    def read_candles(self, command: ReadCandles) -> None:
+        """Ask the broker; what comes is an event, what does not is asked for again."""
+        self._spawn(self._read_candles(command.key))
+
+    async def _read_candles(self, key: int) -> None:
+        from_ns = ist_ns(previous_trading_day(self._day), 0)
+        try:
+            candles = await self._minutes.intraday_minutes(key, from_ns, self._clock.now_ns())
+        except (BrokerError, DataError) as error:
+            self._alarm("candles_unread", f"{INDEX_BY_KEY[key].name}: {error}", level="warning")
+            return
+        self._take(HistoryLoaded(self._clock.now_ns(), key, candles))
 
     def notify(self, command: Notify) -> None:
         """To the page and the terminal."""
@@ -710,20 +826,6 @@ class EngineProcess:
 
 class StopWalking(AlgoScalperError):
     """A person stopped a stepped run."""
-
-
-def simulator_settings(url: str) -> DhanSettings:
-    """Where the simulator speaks each part of the protocol; its account is a well-known word, not a secret."""
-    root = url.rstrip("/")
-    socket_root = root.replace("http", "ws", 1)
-    return DhanSettings(
-        "SIMULATED",
-        "SIMULATED",
-        base_url=f"{root}/v2",
-        feed_url=f"{socket_root}/feed",
-        order_url=f"{socket_root}/order-updates",
-        csv_url=f"{root}/api-data/api-scrip-master.csv",
-    )
 
 
 async def _all(waits: list[Coroutine[None, None, None]]) -> None:

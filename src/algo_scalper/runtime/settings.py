@@ -68,6 +68,35 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("DHANHQ_WS_VERSION", Kind.COUNT, "2", "Version of the market feed's protocol."),
     Variable("DHANHQ_WS_MARKET_FEED_URL", Kind.TEXT, "wss://api-feed.dhan.co", "Address of the market feed."),
     Variable("DHANHQ_WS_ORDER_URL", Kind.TEXT, "wss://api-order-update.dhan.co", "Address of the order feed."),
+    Variable(
+        "DHANHQ_WS_MARKET_DEPTH_URL",
+        Kind.TEXT,
+        "wss://depth-api-feed.dhan.co/twentydepth",
+        "Address of the 20-level depth feed.",
+    ),
+    Variable(
+        "DHANHQ_WS_FULL_DEPTH_URL",
+        Kind.TEXT,
+        "wss://full-depth-api.dhan.co/twohundreddepth",
+        "Address of the 200-level depth feed.",
+    ),
+    Variable("DHANHQ_AUTH_URL", Kind.TEXT, "https://auth.dhan.co", "Address of the host that makes access tokens."),
+    Variable(
+        "DHANHQ_CSV_URL",
+        Kind.TEXT,
+        "https://images.dhan.co/api-data/api-scrip-master-detailed.csv",
+        "Address of the instrument master; the compact file does not say how much one order may carry.",
+        ("CSV_URL",),
+    ),
+    Variable(
+        "CACHE_MAX_AGE", Kind.COUNT, "86400", "For how many seconds a fetched instrument master is used without asking."
+    ),
+    Variable("BATCH_SIZE", Kind.COUNT, "5000", "Rows of the instrument master written in one transaction."),
+    Variable("VALID_EXCHANGES", Kind.TEXT, "NSE,BSE", "Whose rows of the instrument master are read."),
+    Variable("DHANHQ_PIN", Kind.SECRET, "", "Optional: six-digit PIN, to get the day's token without a person."),
+    Variable("DHANHQ_TOTP_SECRET", Kind.SECRET, "", "Optional: secret of the TOTP, to get the day's token by itself."),
+    Variable("DHANHQ_APP_ID", Kind.TEXT, "", "Optional: API key of the consent login."),
+    Variable("DHANHQ_APP_SECRET", Kind.SECRET, "", "Optional: API secret of the consent login."),
     Variable("DHANHQ_WS_USER_TYPE", Kind.TEXT, "SELF", "SELF, or PARTNER with the two partner values."),
     Variable("DHANHQ_PARTNER_ID", Kind.TEXT, "", "Partner login: id."),
     Variable("DHANHQ_PARTNER_SECRET", Kind.SECRET, "", "Partner login: secret."),
@@ -82,6 +111,7 @@ VARIABLES: tuple[Variable, ...] = (
 )
 
 BY_NAME: MappingProxyType[str, Variable] = MappingProxyType({variable.name: variable for variable in VARIABLES})
+_OBEYED = frozenset(name for variable in VARIABLES for name in (variable.name, *variable.older))
 
 IGNORED: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -101,11 +131,19 @@ IGNORED: MappingProxyType[str, str] = MappingProxyType(
         "DHANHQ_ENABLED": "choose the market on the command line",
         "DHANHQ_API_TYPE": "the engine chooses the call it needs",
         "DHAN_API_TYPE": "the engine chooses the call it needs",
-        "DHANHQ_WS_MARKET_DEPTH_URL": "the five levels of the full packet are what is used",
         "DHANHQ_MARKET_DEPTH_LEVEL": "the five levels of the full packet are what is used",
     }
 )
 """Variables of the original that have no effect here, and why. They are named at start-up, never obeyed in silence."""
+
+IGNORED_FAMILIES: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "RAILS_": "it belonged to the web framework of the original; LOG_LEVEL and PORT are what is left of it",
+        "KAMAL_": "nothing is deployed by Kamal; docs/tutorial/first-day.md starts the project by one command",
+        "SOLID_QUEUE_": "jobs run in the desk process",
+    }
+)
+"""Beginnings of names that have no effect either."""
 
 
 class Setting(NamedTuple):
@@ -209,7 +247,9 @@ def load_settings(
         _from_algo(algo) if algo else {},
         {name: Setting(name, value.strip(), STORED_SOURCE) for name, value in (stored or {}).items()},
     )
-    notices = [f"{said.name} from {said.source} has no effect here: {IGNORED[said.name]}" for said in _ignored(sources)]
+    notices = [
+        f"{said.name} from {said.source} has no effect here: {_why_ignored(said.name)}" for said in _ignored(sources)
+    ]
     notices += [_misspelt(said) for said in from_env_file.values() if not _known(said.name)]
     notices += _readable_by_others(env_file, from_env_file)
     return Settings(sources, tuple(notices))
@@ -264,11 +304,19 @@ def _from_algo(algo: AlgoConfig) -> dict[str, Setting]:
 
 
 def _ignored(sources: tuple[Source, ...]) -> list[Setting]:
-    return [source[name] for name in IGNORED for source in sources if name in source]
+    return [said for source in sources for said in source.values() if _why_ignored(said.name)]
+
+
+def _why_ignored(name: str) -> str:
+    """Why a name has no effect; empty for one that has, or that nobody knows."""
+    if name in _OBEYED:
+        return ""
+    family = next((why for beginning, why in IGNORED_FAMILIES.items() if name.startswith(beginning)), "")
+    return IGNORED.get(name, family)
 
 
 def _known(name: str) -> bool:
-    return name in BY_NAME or name in IGNORED or any(name in variable.older for variable in VARIABLES)
+    return name in _OBEYED or bool(_why_ignored(name))
 
 
 def _misspelt(said: Setting) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_MINUTE
@@ -20,10 +20,11 @@ EXIT_REFUSED = 78
 """The engine's word for: as things are I must not run. Starting it again would not help."""
 MOST_RESTARTS = 3
 WITHIN_NS = 10 * NS_PER_MINUTE
+REFUSED_AGAIN_NS = NS_PER_MINUTE
 
 
 class EngineChild:
-    """The engine as a child process. ``state``: starting, running, restarting, stopped, failed."""
+    """The engine as a child process. ``state``: waiting, starting, running, restarting, stopped, failed."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class EngineChild:
         self._say = say
         self._on_given_up = on_given_up
         self._process: asyncio.subprocess.Process | None = None
+        self._stopped = asyncio.Event()
         self.stopping = False
         self.state = "starting"
         self.restarts = 0
@@ -47,6 +49,8 @@ class EngineChild:
         """Until the engine ends by itself, is stopped, or has died too often; gives its last exit code."""
         deaths: deque[int] = deque()
         while True:
+            if self.state == "waiting":
+                self.state, self.detail = "starting", ""
             code = await self._once()
             if code == 0 or self.stopping:
                 self.state = "stopped"
@@ -73,9 +77,21 @@ class EngineChild:
     async def stop(self) -> None:
         """Ask the engine to end; it says what is open, and its floors stay."""
         self.stopping = True
+        self._stopped.set()
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, why: str) -> None:
+        """Nothing is to run now."""
+        self.state, self.detail = "waiting", why
+
+    async def stopped_or(self, done: Coroutine[None, None, None]) -> None:
+        """Return when ``done`` is, or when the child is stopped."""
+        waiting, stopped = asyncio.ensure_future(done), asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait((waiting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        stopped.cancel()
 
     async def _once(self) -> int:
         # Its own process group: a Ctrl-C at the terminal reaches the engine through us, once.
@@ -84,6 +100,61 @@ class EngineChild:
         if self.stopping:  # asked while this one was being started
             await self.stop()
         return await self._process.wait()
+
+
+async def nothing_meanwhile() -> None:
+    """Between sessions there is nothing to do."""
+
+
+class Sessions:
+    """One engine start per session of the real market; between them nothing runs and the state is ``waiting``."""
+
+    def __init__(
+        self,
+        child: EngineChild,
+        clock: Clock,
+        say: Callable[[str], None],
+        next_session: Callable[[int], tuple[int, str]],
+        meanwhile: Callable[[], Coroutine[None, None, None]] = nothing_meanwhile,
+    ) -> None:
+        """``next_session(now_ns)`` gives when to start, and the sentence to show until then.
+
+        ``meanwhile`` runs between sessions and is cancelled when one begins.
+        """
+        self._child = child
+        self._clock = clock
+        self._say = say
+        self._next_session = next_session
+        self._meanwhile = meanwhile
+
+    async def run(self) -> int:
+        """Until the child is stopped or has died too often; gives its exit code.
+
+        An engine that refuses to start is tried again every minute: a token may come, a feed may be allowed again.
+        """
+        child = self._child
+        while True:
+            start_ns, sentence = self._next_session(self._clock.now_ns())
+            if start_ns > self._clock.now_ns():
+                child.wait(sentence)
+                self._say(sentence)
+                await self._until(start_ns)
+            if child.stopping:
+                return 0
+            code = await child.run()
+            if code not in (0, EXIT_REFUSED) or child.stopping:
+                return code
+            if code == EXIT_REFUSED:
+                await self._until(self._clock.now_ns() + REFUSED_AGAIN_NS)
+
+    async def _until(self, at_ns: int) -> None:
+        beside = asyncio.ensure_future(self._meanwhile())
+        try:
+            await self._child.stopped_or(self._clock.sleep_until(at_ns))
+        finally:
+            beside.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beside
 
 
 def _how(code: int) -> str:

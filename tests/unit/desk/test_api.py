@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_only_health_the_page_and_its_files_are_open(bench: Bench) -> None:
     }
     is_open = {path for path, handler in handlers.items() if handler.opt.get(OPEN_TO_ALL)}
     assert is_open == {"/up", "/api/health", "/", "/login", "/assets/{name:str}"}
-    assert len(handlers) == len(is_open) + 9
+    assert len(handlers) == len(is_open) + 10
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/api/positions", "/api/orders", "/api/trades", "/api/decisions"])
@@ -525,3 +526,31 @@ async def test_the_desk_serves_and_ends_with_a_page_still_connected(tmp_path: Pa
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(serving, 10)
         assert (await page.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
+
+
+def test_a_pasted_broker_token_is_kept_and_never_repeated(tmp_path: Path) -> None:
+    pasted: list[str] = []
+
+    def keep(access_token: str) -> str:
+        if access_token != "eyJ.good.one":
+            raise ConfigError("that is not an access token of Dhan")
+        pasted.append(access_token)
+        return "A token until Tue 24 Nov 08:00 is kept"
+
+    bench = Bench(tmp_path, paste_token=keep)
+    ask = partial(bench.client.post, "/api/broker-token", headers=bench.bearer)
+    assert bench.client.post("/api/broker-token", json={"access_token": "eyJ.good.one"}).status_code == 401
+    kept = ask(json={"access_token": " eyJ.good.one\n"})
+    assert (kept.status_code, kept.json()) == (202, {"kept": "A token until Tue 24 Nov 08:00 is kept"})
+    assert pasted == ["eyJ.good.one"]
+    wrong = ask(json={"access_token": "eyJ.bad.one"})
+    assert wrong.status_code == 400
+    assert "eyJ" not in wrong.text
+    assert "broker-token" in bench.client.get("/", headers=bench.bearer).text
+
+
+def test_a_desk_that_logs_in_nowhere_takes_no_broker_token(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    answer = bench.client.post("/api/broker-token", headers=bench.bearer, json={"access_token": "x"})
+    assert answer.status_code == 404
+    assert "broker-token" not in bench.client.get("/").text

@@ -10,6 +10,7 @@ from algo_scalper.domain.commands import (
     PlaceOrder,
     PollChain,
     ReadBook,
+    ReadCandles,
     Subscribe,
     Unsubscribe,
 )
@@ -45,6 +46,9 @@ class Everything:
 
     def poll_chain(self, command: PollChain) -> None:
         self.lines.append(("poll_chain", command))
+
+    def read_candles(self, command: ReadCandles) -> None:
+        self.lines.append(("read_candles", command))
 
     def notify(self, command: Notify) -> None:
         self.lines.append(("notify", command))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from algo_scalper.domain.units import NS_PER_MINUTE
-from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild
+from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild, Sessions
 from tests.unit.runtime.doubles import HandClock
 
 COUNTING = "import sys; f = open(sys.argv[1], 'a'); f.write('x'); f.close(); sys.exit({code})"
@@ -106,3 +107,63 @@ async def test_asked_to_stop_while_it_is_being_started_again_it_is_stopped() -> 
     await watch.child.stop()
     assert await running == -15
     assert watch.child.state == "stopped"
+
+
+async def test_between_sessions_nothing_runs_and_each_session_has_its_start(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    clock = HandClock(1_000)
+    watch = Watch("-c", COUNTING.format(code=0), str(marks), clock=clock)
+    starts_ns = iter((2_000, 3_000, 9_000))
+    sessions = Sessions(watch.child, clock, watch.said.append, lambda _: (next(starts_ns), "market closed, wait"))
+    running = asyncio.create_task(sessions.run())
+    async with asyncio.timeout(30):
+        await until(lambda: watch.child.state == "waiting")
+        assert watch.child.detail == "market closed, wait"
+        assert not marks.exists()
+        clock.move(1_000)
+        await until(lambda: marks.exists() and watch.child.state == "waiting")
+        assert starts(marks) == 1
+        clock.move(1_000)
+        await until(lambda: starts(marks) == 2 and watch.child.state == "waiting")
+        await watch.child.stop()
+        assert await running == 0
+    assert watch.said == ["market closed, wait"] * 3
+
+
+async def test_an_engine_that_stays_down_ends_the_sessions(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    watch = Watch("-c", COUNTING.format(code=7), str(marks))
+    sessions = Sessions(watch.child, watch.clock, watch.said.append, lambda now_ns: (now_ns, ""))
+    async with asyncio.timeout(30):
+        assert await sessions.run() == 7
+    assert watch.child.state == "failed"
+
+
+async def test_an_engine_that_refuses_is_tried_again_each_minute_and_looks_failed_meanwhile(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    watch = Watch("-c", COUNTING.format(code=EXIT_REFUSED), str(marks))
+    begun = 0
+
+    async def meanwhile() -> None:
+        nonlocal begun
+        begun += 1
+        await asyncio.Event().wait()
+
+    sessions = Sessions(watch.child, watch.clock, watch.said.append, lambda now_ns: (now_ns, ""), meanwhile)
+    running = asyncio.create_task(sessions.run())
+    async with asyncio.timeout(30):
+        await until(lambda: begun == 1)
+        assert (watch.child.state, starts(marks)) == ("failed", 1)
+        watch.clock.move(NS_PER_MINUTE - 1)
+        await until(lambda: True)
+        assert begun == 1
+        watch.clock.move(1)
+        await until(lambda: begun == 2)
+        assert starts(marks) == 2
+        await watch.child.stop()
+        assert await running == 0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
+        await asyncio.sleep(0)

@@ -9,6 +9,7 @@ from litestar import Request, Response, post
 from litestar.exceptions import ClientException
 from litestar.params import FromPath, JSONBody
 
+from algo_scalper.domain.errors import ConfigError, StoreError
 from algo_scalper.domain.events import OperatorWord
 from algo_scalper.interfaces.api.access import COMMANDS
 from algo_scalper.interfaces.api.desk import Desk, desk_of
@@ -53,6 +54,27 @@ async def kill(request: AnyRequest, data: JSONBody[Confirmation]) -> Response[di
     return _say(desk_of(request), OperatorWord.KILL)
 
 
+class PastedToken(msgspec.Struct, frozen=True):
+    """A token copied from web.dhan.co."""
+
+    access_token: str = ""
+
+    def __repr__(self) -> str:
+        return "PastedToken(***)"
+
+
+@post("/api/broker-token", opt={COMMANDS: True})
+async def replace_broker_token(request: AnyRequest, data: JSONBody[PastedToken]) -> Response[dict[str, Any]]:
+    """Keep a new access token of the broker; what runs takes it up in seconds. The answer never repeats it."""
+    paste = desk_of(request).settings.paste_token
+    if paste is None:
+        return Response({"detail": "this desk is not logged in to a broker"}, status_code=404)
+    try:
+        return Response({"kept": paste(data.access_token.strip())}, status_code=202)
+    except (ConfigError, StoreError) as refused:
+        raise ClientException(str(refused)) from None
+
+
 def _say(desk: Desk, word: OperatorWord, target: str = "") -> Response[dict[str, Any]]:
     """202: the word is on its way, and the view shows when it took effect. 503: it was not sent."""
     if not desk.reader.say(word, target, by="page"):
@@ -63,4 +85,4 @@ def _say(desk: Desk, word: OperatorWord, target: str = "") -> Response[dict[str,
     return Response({"sent": word, "target": target}, status_code=202)
 
 
-COMMAND_ROUTES = [halt, resume, close, kill]
+COMMAND_ROUTES = [halt, resume, close, kill, replace_broker_token]

@@ -15,6 +15,8 @@ TICK_STALE_NS = 30 * NS_PER_SECOND
 FEED_UP = "up"
 STORE_OK = "ok"
 ENGINE_DEAD = ("stopped", "failed")
+ENGINE_WAITS = "waiting"
+"""Between sessions nothing runs, and nothing is wrong."""
 
 
 def health(
@@ -22,7 +24,9 @@ def health(
 ) -> tuple[int, dict[str, Any]]:
     """The status code and the body. ``age_ns`` is the time since the engine was last heard, None for never."""
     view = record.view
-    troubles = [*_engine_troubles(engine, age_ns), *_feed_troubles(view), *_store_troubles(record)]
+    troubles = [*_engine_troubles(engine, age_ns), *_store_troubles(record)]
+    if engine.state != ENGINE_WAITS:
+        troubles += _feed_troubles(view)
     body = {
         "status": "failing" if troubles else "ok",
         "troubles": troubles,
@@ -58,6 +62,8 @@ def health(
 def _engine_troubles(engine: EngineState, age_ns: int | None) -> list[str]:
     if engine.state in ENGINE_DEAD:
         return [f"engine: the process is {engine.state}"]
+    if engine.state == ENGINE_WAITS:
+        return []
     if age_ns is None:
         return ["engine: not heard yet"]
     if age_ns > ENGINE_SILENT_NS:

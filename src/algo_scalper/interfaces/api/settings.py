@@ -17,7 +17,7 @@ SIMULATED = "SIMULATED"
 
 
 class EngineState(msgspec.Struct, frozen=True):
-    """The engine's process as its supervisor sees it: starting, running, restarting, stopped or failed."""
+    """The engine's process as its supervisor sees it: waiting (for a session), starting, running, restarting, stopped or failed."""
 
     state: str
     restarts: int = 0
@@ -40,6 +40,11 @@ class DeskSettings(NamedTuple):
     market: str = "REAL"
     money: str = "PAPER"
     allow_network: bool = False
+    paste_token: Callable[[str], str] | None = None
+    """Keeps a broker's access token a person has copied, and says until when it lasts; None: no broker is logged in to.
+
+    Raises `ConfigError` or `StoreError` for one that cannot be used or kept.
+    """
 
 
 def is_loopback(host: str) -> bool:

@@ -25,10 +25,11 @@ DataOption = Annotated[Path, typer.Option("--data-dir", help="Where stores, jour
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 IndexOption = Annotated[Path | None, typer.Option("--index", help="A file of recorded one-minute bars.")]
 DayOption = Annotated[str | None, typer.Option("--day", help="The trading day, as 2026-02-03.")]
+BrokerSimOption = Annotated[
+    str | None, typer.Option("--sim-url", help="Ask this simulator instead of Dhan, as http://127.0.0.1:9200.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="The seed of a made-up day.")]
 
-LIMITED_UP_TO = 5.0
-"""Above this pace a millisecond of this machine is too long in the market's time for its rate limits to be fair."""
 DEFAULT_CONFIG = Path("config/algo.yml")
 DEFAULT_DATA = Path("var")
 
@@ -62,20 +63,23 @@ def dev(
 
 @app.command()
 def run(
+    market: Annotated[
+        str, typer.Option(help="Whose market: simulator, or dhan (the real one, on paper).")
+    ] = "simulator",
     sim_url: Annotated[str, typer.Option(help="The simulator to trade on.")] = "http://127.0.0.1:9200",
     broker: Annotated[str, typer.Option(help="Who fills: paper, or simulator (over the wire).")] = "paper",
     port: Annotated[int | None, typer.Option(help="Port of the page; else PORT, else 3000.")] = None,
-    account: Annotated[str, typer.Option(help="Name of the paper account.")] = "PAPER",
+    account: Annotated[str | None, typer.Option(help="Name of the account; PAPER, or PAPER-REAL on dhan.")] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataOption = DEFAULT_DATA,
 ) -> None:
-    """Trade on a running simulator: engine and desk, without starting a market.
+    """Trade on a running simulator, or on paper on Dhan's real market: engine and desk, session after session.
 
     Example: scalper sim --pace 10 &  scalper run --broker simulator
     """
     from algo_scalper.interfaces.cli.trading import RunOptions, run_session
 
-    run_session(RunOptions(sim_url, broker, port, account, config, data_dir))
+    run_session(RunOptions(market, sim_url, broker, port, account, config, data_dir))
 
 
 @app.command()
@@ -98,6 +102,7 @@ def sim(
     from algo_scalper.interfaces.cli.days import parse_day
     from algo_scalper.interfaces.simulator.main import SimulatorOptions
     from algo_scalper.interfaces.simulator.main import run as run_simulator
+    from algo_scalper.runtime.clock import LIMITED_UP_TO
 
     run_simulator(
         SimulatorOptions(
@@ -195,6 +200,228 @@ def token(data_dir: DataOption = DEFAULT_DATA) -> None:
     typer.echo(load_token(folder_with(data_dir, TOKEN_FILE)))
 
 
+@app.command()
+def login(
+    way: Annotated[str, typer.Argument(help="status, paste, mint (PIN and TOTP), renew, or consent.")] = "status",
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Make a new token in mid-session although one is in use.")
+    ] = False,
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """See or get the access token of the broker; it is never printed. Running programs take up a new one by themselves.
+
+    Example: scalper login paste
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_login
+
+    run_login(way, BrokerOptions(sim_url, as_json, config, data_dir), anyway=anyway)
+
+
+@app.command()
+def ltp(
+    names: Annotated[list[str], typer.Argument(help="NIFTY, BANKNIFTY, FINNIFTY, SENSEX, VIX, or SEGMENT:ID.")],
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print last prices.
+
+    Example: scalper ltp NIFTY VIX NSE_FNO:42500
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_ltp
+
+    run_ltp(names, BrokerOptions(sim_url, as_json, config, data_dir))
+
+
+@app.command()
+def funds(
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print the account's money, and how much of it may buy options.
+
+    Example: scalper funds
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_funds
+
+    run_funds(BrokerOptions(sim_url, as_json, config, data_dir))
+
+
+@app.command()
+def positions(
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print the account's positions of the day, whoever opened them.
+
+    Example: scalper positions --json
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_positions
+
+    run_positions(BrokerOptions(sim_url, as_json, config, data_dir))
+
+
+@app.command()
+def orders(
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print the account's orders of the day, whoever placed them.
+
+    Example: scalper orders
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_orders
+
+    run_orders(BrokerOptions(sim_url, as_json, config, data_dir))
+
+
+@app.command()
+def doctor(
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Look at everything a trading day needs, a line each with its remedy; nothing is changed. Exit code 1: one is red.
+
+    Example: scalper doctor
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_doctor
+
+    run_doctor(BrokerOptions(sim_url, as_json, config, data_dir))
+
+
+instruments = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The catalog of what is listed: lots, ticks, freeze quantities, expiries, strikes. Exit codes: 0 done, 1 refused "
+    "or out of date, 2 could not be done, 3 a change waits for a person.",
+)
+app.add_typer(instruments, name="instruments")
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Ask the server even if our copy is young.")]
+ForceImportOption = Annotated[bool, typer.Option("--force", help="Overrule the doubts about a file; each is recorded.")]
+MasterFileOption = Annotated[Path | None, typer.Option("--file", help="Import this file instead of the server's.")]
+
+
+@instruments.command("import")
+def instruments_import(
+    fresh: FreshOption = False,
+    force: ForceImportOption = False,
+    file: MasterFileOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Bring the catalog up to the current instrument master; a file that cannot be right is refused and the old one stays.
+
+    Example: scalper instruments import --fresh
+    """
+    from algo_scalper.interfaces.cli.instruments import CatalogOptions, run_import
+
+    run_import(CatalogOptions(config, data_dir, as_json), fresh=fresh, anew=False, force=force, file=file)
+
+
+@instruments.command("reimport")
+def instruments_reimport(
+    force: ForceImportOption = False,
+    file: MasterFileOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Import again, asking the server and writing everything anew although the file may be the same.
+
+    Example: scalper instruments reimport
+    """
+    from algo_scalper.interfaces.cli.instruments import CatalogOptions, run_import
+
+    run_import(CatalogOptions(config, data_dir, as_json), fresh=True, anew=True, force=force, file=file)
+
+
+@instruments.command("clear")
+def instruments_clear(
+    force: Annotated[bool, typer.Option("--force", help="Even while something is held.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Forget the catalog; refused while a position is open.
+
+    Example: scalper instruments clear
+    """
+    from algo_scalper.interfaces.cli.instruments import CatalogOptions, run_clear
+
+    run_clear(CatalogOptions(config, data_dir, as_json), force=force)
+
+
+@instruments.command("status")
+def instruments_status(
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print how old the catalog is, what it holds, what changed with it, and what waits for a person.
+
+    Example: scalper instruments status --json
+    """
+    from algo_scalper.interfaces.cli.instruments import CatalogOptions, run_status
+
+    run_status(CatalogOptions(config, data_dir, as_json))
+
+
+@instruments.command("accept")
+def instruments_accept(
+    index: Annotated[str, typer.Argument(help="NIFTY, BANKNIFTY, FINNIFTY or SENSEX.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: Annotated[str | None, typer.Option("--by", help="Who accepts; else the user of this machine.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """See the old and the new lot, tick or freeze quantity of an index, and let it be entered again.
+
+    Example: scalper instruments accept NIFTY
+    """
+    from algo_scalper.interfaces.cli.instruments import CatalogOptions, run_accept
+
+    run_accept(index, CatalogOptions(config, data_dir, as_json), yes=yes, by=by)
+
+
+@app.command()
+def probe(
+    market: Annotated[
+        str, typer.Option(help="Whose market: simulator, or dhan (a real order, agreed to by a person).")
+    ] = "simulator",
+    underlying: Annotated[str, typer.Option(help="The index whose option is probed.")] = "NIFTY",
+    round_trip: Annotated[
+        bool, typer.Option("--round-trip", help="Buy and sell one lot of Rs 2 to 5 as well.")
+    ] = False,
+    sim_url: BrokerSimOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Try at the broker what could only be read: one lot far from the market, looked up, changed, cancelled.
+
+    Prints its plan first and asks for the words to type. Exit code 1: it did not pass.
+
+    Example: scalper probe --sim-url http://127.0.0.1:9200
+    """
+    from algo_scalper.interfaces.cli.broker import BrokerOptions, run_probe
+
+    run_probe(BrokerOptions(sim_url, as_json, config, data_dir), market, underlying, round_trip=round_trip)
+
+
 @app.command(hidden=True)
 def engine(
     sim_url: str,
@@ -208,6 +435,8 @@ def engine(
     until_ns: int = 0,
     kill_at: int = 0,
     marks: Path | None = None,
+    market: str = "simulator",
+    from_ns: int = 0,
 ) -> None:
     """The engine process of ``run`` and ``dev``; not for calling by hand."""
     from algo_scalper.interfaces.cli.trading import EngineOptions, run_engine
@@ -225,6 +454,8 @@ def engine(
             until_ns=until_ns,
             kill_at=kill_at,
             marks=marks,
+            market=market,
+            from_ns=from_ns,
         )
     )
 

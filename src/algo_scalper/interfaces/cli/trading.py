@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -22,12 +23,14 @@ from algo_scalper.interfaces.cli.days import parse_day
 from algo_scalper.interfaces.cli.dev_runs import DevRun, choose_run, demo_day
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import AlgoConfig, load_algo
-from algo_scalper.runtime.gate import LiveReadiness, decide_money, trading_services_allowed
+from algo_scalper.runtime.gate import NOT_AVAILABLE, LiveReadiness, decide_money, trading_services_allowed
+from algo_scalper.runtime.logs import set_up_logs
 from algo_scalper.runtime.settings import Settings, load_settings
 from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild
 
 SIM_START_NS = 20 * NS_PER_SECOND
 MOST_PACE = 60.0
+SIMULATOR, DHAN = "simulator", "dhan"
 
 
 class DevOptions(msgspec.Struct, frozen=True):
@@ -47,12 +50,25 @@ class DevOptions(msgspec.Struct, frozen=True):
 class RunOptions(msgspec.Struct, frozen=True):
     """The flags of ``scalper run``."""
 
+    market: str
     sim_url: str
     broker: str
     port: int | None
-    account: str
+    account: str | None
     config: Path
     data_dir: Path
+
+
+class DeskOptions(msgspec.Struct, frozen=True):
+    """What is served: whose market, which account, and where the page is."""
+
+    market: str
+    url: str
+    account: str
+    broker: str
+    config: Path
+    data_dir: Path
+    port: int
 
 
 class EngineOptions(msgspec.Struct, frozen=True):
@@ -69,6 +85,8 @@ class EngineOptions(msgspec.Struct, frozen=True):
     until_ns: int
     kill_at: int
     marks: Path | None
+    market: str
+    from_ns: int
 
 
 def run_engine(options: EngineOptions) -> None:
@@ -78,7 +96,16 @@ def run_engine(options: EngineOptions) -> None:
 
     algo, settings = _settings(options.config)
     _allowed(settings)
-    _check_broker(options.broker)
+    _check_market(options.market, options.broker)
+    market = None
+    if options.market == DHAN:
+        from algo_scalper.runtime.broker_account import broker_account, need_token
+        from algo_scalper.runtime.real_market import dhan_market_of
+
+        account = broker_account(settings, options.data_dir, options.from_ns or SystemClock().now_ns())
+        need_token(account)
+        market = dhan_market_of(settings, account, options.from_ns)
+    set_up_logs(settings, market.account.dhan.masked if market is not None else str)
     process = EngineProcess(
         EngineSettings(
             data_dir=options.data_dir,
@@ -90,6 +117,7 @@ def run_engine(options: EngineOptions) -> None:
             until_ns=options.until_ns,
             socket_path=options.socket_path,
             database_url=settings.text("DATABASE_URL") or None,
+            market=market,
         ),
         algo.rules,
         _say,
@@ -106,24 +134,36 @@ def run_engine(options: EngineOptions) -> None:
 
 
 def run_session(options: RunOptions) -> None:
-    """Engine and desk on a simulator that is already running."""
+    """Engine and desk: on a simulator that is already running, or on Dhan's market, session after session."""
     algo, settings = _settings(options.config)
     _allowed(settings)
-    _check_broker(options.broker)
-    _say_gate(algo, settings)
+    _check_market(options.market, options.broker)
+    _say_gate(algo, settings, options.data_dir)
     port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
+    real = options.market == DHAN
+    if real:
+        _say_market(settings, options.data_dir)
+    desk = DeskOptions(
+        market=options.market,
+        url=options.sim_url,
+        account=options.account or ("PAPER-REAL" if real else "PAPER"),
+        broker=options.broker,
+        config=options.config,
+        data_dir=options.data_dir,
+        port=port,
+    )
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        runner.run(_serve(options.sim_url, options.account, options.broker, options.config, options.data_dir, port))
+        runner.run(_serve(desk))
 
 
 def run_dev(options: DevOptions) -> None:
     """Simulator, engine, desk and page; Ctrl-C ends all of it."""
     algo, settings = _settings(options.config)
     _allowed(settings)
-    _check_broker(options.broker)
+    _check_market(SIMULATOR, options.broker)
     if not 1.0 <= options.pace <= MOST_PACE:
         raise ConfigError(f"--pace {options.pace:g} is outside 1 to {MOST_PACE:g}")
-    _say_gate(algo, settings)
+    _say_gate(algo, settings, options.data_dir)
     port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
     day = parse_day(options.day)
     if day is None and options.index is None:
@@ -150,7 +190,7 @@ async def _dev(options: DevOptions, chosen: DevRun, port: int) -> None:
     url = f"http://127.0.0.1:{sim_port}"
     try:
         await _answers(url, clock, simulator)
-        await _serve(url, "PAPER", options.broker, options.config, chosen.folder, port)
+        await _serve(DeskOptions(SIMULATOR, url, "PAPER", options.broker, options.config, chosen.folder, port))
     finally:
         if simulator.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -172,36 +212,49 @@ async def _answers(url: str, clock: Clock, simulator: asyncio.subprocess.Process
     raise BrokerUnreachable(f"the simulator did not start on {url}; its own words are above")
 
 
-async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Path, port: int) -> None:
+async def _serve(options: DeskOptions) -> None:
     """The desk in this process, the engine as its child."""
     from algo_scalper.interfaces.api.app import DeskSettings, EngineState, listen, serve_desk
-    from algo_scalper.runtime.supervise import EngineChild
+    from algo_scalper.runtime.supervise import EngineChild, Sessions
 
-    listen("127.0.0.1", port).close()  # say at once when the port is taken, before anything trades
+    listen("127.0.0.1", options.port).close()  # say at once when the port is taken, before anything trades
+    options.data_dir.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
-    socket_path = data_dir / "engine.sock"
+    real = options.market == DHAN
+    socket_path = options.data_dir / "engine.sock"
     command = [
         *_scalper("engine"),
-        *(url, account, broker, str(config), str(data_dir), "--socket-path", str(socket_path)),
+        *(options.url, options.account, options.broker, str(options.config), str(options.data_dir)),
+        *("--socket-path", str(socket_path), "--market", options.market),
     ]
-    child = EngineChild(command, clock, _say, lambda: _sell_floors(url, account, broker))
+    child = EngineChild(command, clock, _say, lambda: _sell_floors(options.url, options.account, options.broker))
+    sessions = paste = None
+    if real:
+        from algo_scalper.runtime.broker_account import broker_account, keep_pasted
+
+        _, settings_of_account = _settings(options.config)
+        account = broker_account(settings_of_account, options.data_dir, clock.now_ns())
+        paste = partial(keep_pasted, account, clock)
+        keeping = partial(_keep_token, settings_of_account, options.data_dir, clock)
+        sessions = Sessions(child, clock, _say, _next_session, keeping)
 
     def engine_state() -> EngineState:
         return EngineState(child.state, child.restarts, child.detail)
 
     settings = DeskSettings(
-        data_dir=data_dir,
+        data_dir=options.data_dir,
         socket_path=socket_path,
         version=__version__,
         engine_state=engine_state,
         clock=clock,
-        port=port,
-        market="SIMULATED",
+        port=options.port,
+        market="REAL" if real else "SIMULATED",
         money="PAPER",
+        paste_token=paste,
     )
-    engine = asyncio.create_task(child.run())
-    engine.add_done_callback(lambda _: _say_end(data_dir, account, child))
-    typer.echo(f"SIMULATED market, PAPER money. The page: http://127.0.0.1:{port}   (Ctrl-C ends it)")
+    engine = asyncio.create_task(sessions.run() if sessions is not None else child.run())
+    engine.add_done_callback(lambda _: _say_end(options.data_dir, options.account, child))
+    typer.echo(f"{settings.market} market, PAPER money. The page: http://127.0.0.1:{options.port}   (Ctrl-C ends it)")
     try:
         await serve_desk(settings)
     finally:
@@ -209,11 +262,44 @@ async def _serve(url: str, account: str, broker: str, config: Path, data_dir: Pa
         await engine
 
 
+async def _keep_token(settings: Settings, data_dir: Path, clock: SystemClock) -> None:
+    """While no engine runs, the token of the next session is made, renewed or asked for here."""
+    from algo_scalper.adapters.dhan.auth import DhanAuth
+    from algo_scalper.adapters.dhan.rest import DhanRest
+    from algo_scalper.runtime.broker_account import broker_account
+    from algo_scalper.runtime.token_care import TokenKeeper
+
+    account = broker_account(settings, data_dir, clock.now_ns())
+    rest = DhanRest(account.dhan, clock)
+    keeper = TokenKeeper(
+        DhanAuth(rest, account.dhan, clock),
+        account.dhan,
+        account.store,
+        clock,
+        account.means,
+        account.chosen,
+        on_new=lambda _: None,
+        say=lambda level, text: _say(f"{level}: {text}"),
+    )
+    try:
+        await keeper.run()
+    finally:
+        await rest.close()
+
+
+def _next_session(now_ns: int) -> tuple[int, str]:
+    """When the engine is to start, and what to say until then."""
+    from algo_scalper.runtime.real_market import closed_text, next_session
+
+    session = next_session(now_ns)
+    return session.start_ns, closed_text(session)
+
+
 async def _sell_floors(url: str, account: str, broker: str) -> None:
     """The engine stays down: our floors become marketable limits, at the broker that still has them."""
     from algo_scalper.adapters.dhan.orders import DhanBroker
     from algo_scalper.adapters.dhan.rest import DhanRest
-    from algo_scalper.runtime.engine_process import simulator_settings
+    from algo_scalper.adapters.dhan.settings import DhanSettings
     from algo_scalper.runtime.lifeboat import sell_floors
     from algo_scalper.runtime.opening import account_tag
 
@@ -221,7 +307,7 @@ async def _sell_floors(url: str, account: str, broker: str) -> None:
         _say("lifeboat: the paper book lives with the engine; what it holds is kept for the next start")
         return
     clock = SystemClock()
-    rest = DhanRest(simulator_settings(url), clock)
+    rest = DhanRest(DhanSettings.simulator(url), clock)
     try:
         for sentence in await sell_floors(DhanBroker(rest, clock), account_tag(account)):
             _say(f"lifeboat: {sentence}")
@@ -258,16 +344,37 @@ def _allowed(settings: Settings) -> None:
         raise ConfigError(answer.sentence)
 
 
-def _say_gate(algo: AlgoConfig, settings: Settings) -> None:
+def _say_gate(algo: AlgoConfig, settings: Settings, data_dir: Path) -> None:
     """Which one decided between paper and live, and where it stands."""
+    from algo_scalper.runtime.probe.record import probe_passed
+
     for notice in settings.notices:
         typer.echo(notice)
-    typer.echo(decide_money(algo, settings, LiveReadiness()).sentence)
+    probed = probe_passed(data_dir, settings.text("DHANHQ_BASE_URL"), settings.text("DHANHQ_CLIENT_ID"))
+    typer.echo(decide_money(algo, settings, LiveReadiness(probe_passed=probed)).sentence)
 
 
-def _check_broker(broker: str) -> None:
+def _say_market(settings: Settings, data_dir: Path) -> None:
+    """Fail early on keys that are missing or impossible, say which token is used and what is switched off."""
+    from algo_scalper.runtime.broker_account import broker_account
+    from algo_scalper.runtime.real_market import dhan_market_of
+
+    account = broker_account(settings, data_dir, SystemClock().now_ns())
+    for notice in (*account.notices, account.chosen.sentence):
+        typer.echo(notice)
+    market = dhan_market_of(settings, account)
+    for feed, switched in (("market", market.feed_off), ("order", market.order_feed_off)):
+        if switched:
+            typer.echo(f"the {feed} feed is switched off ({switched}): entries will be refused")
+
+
+def _check_market(market: str, broker: str) -> None:
+    if market not in {SIMULATOR, DHAN}:
+        raise ConfigError(f"--market {market!r} is not known; choose {SIMULATOR} or {DHAN}")
     if broker not in {"paper", "simulator"}:
         raise ConfigError(f"--broker {broker!r} is not known; choose paper or simulator")
+    if market == DHAN and broker != "paper":
+        raise ConfigError(f"--market {DHAN} trades on paper only: leave --broker away. {NOT_AVAILABLE}")
 
 
 def _scalper(command: str) -> list[str]:

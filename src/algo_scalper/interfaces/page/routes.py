@@ -66,6 +66,7 @@ def _render(desk: Desk, name: str, **values: object) -> str:
         market=view.market if view else desk.settings.market,
         money=view.money if view else desk.settings.money,
         version=desk.settings.version,
+        logs_in=desk.settings.paste_token is not None,
         **values,
     )
 

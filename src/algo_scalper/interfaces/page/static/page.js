@@ -147,16 +147,23 @@ const PHASES = {
 function renderLink() {
   const deskMs = performance.now() - state.heardMs;
   const deskLost = socket?.readyState !== WebSocket.OPEN || deskMs > SILENT_MS;
-  const engineLost = state.link && (state.link.age_ms < 0 || state.link.age_ms > SILENT_MS);
+  const engine = state.link?.engine;
+  const waiting = engine?.state === "waiting";
+  const engineLost = !waiting && state.link && (state.link.age_ms < 0 || state.link.age_ms > SILENT_MS);
   const lost = state.view && (deskLost || engineLost);
   document.body.classList.toggle("stale", Boolean(lost));
-  const engine = state.link?.engine;
   byId("lost").hidden = !lost;
   if (lost) {
     const detail = !deskLost && engine ? ` The engine's process is ${engine.state}${engine.detail ? `: ${engine.detail}` : ""}.` : "";
     put("lost", `Connection to the ${deskLost ? "desk" : "engine"} lost since ${clock(state.view.at_ns)}. What you see is as of then.${detail}`);
   }
+  if (waiting && !deskLost) {
+    const sentence = engine.detail.charAt(0).toUpperCase() + engine.detail.slice(1);
+    put("phase", "market closed");
+    put("headline", sentence);
+  }
   if (lost) put("link", "✕ lost", "pill off");
+  else if (waiting) put("link", deskLost ? "connecting" : "market closed", "pill wait");
   else if (!state.view) put("link", deskLost ? "connecting" : "engine starting", "pill wait");
   else put("link", "● live", "pill ok");
 }
@@ -502,12 +509,12 @@ function renderMarkers(view, name) {
 
 // ---- words to the engine -------------------------------------------------------------------------------------
 
-async function say(path, body, done) {
-  put("said", "sending …");
+async function say(path, body, done, where = "said") {
+  put(where, "sending …");
   const answer = await fetch(path, { method: "POST", headers: { "X-Algo-Scalper": "1", "Content-Type": "application/json" }, body: body ? JSON.stringify(body) : undefined }).catch(() => null);
-  if (answer?.ok) return put("said", done, "good");
-  const detail = answer ? (await answer.json().catch(() => ({}))).detail : "";
-  put("said", `NOT sent: ${detail || "the desk does not answer."}`, "bad");
+  const told = answer ? await answer.json().catch(() => ({})) : {};
+  if (answer?.ok) return put(where, done || told.kept, "good");
+  put(where, `NOT sent: ${told.detail || "the desk does not answer."}`, "bad");
 }
 
 function ask(title, text, yes, typed, act) {
@@ -533,6 +540,12 @@ function askClose(id) {
 byId("halt").onclick = () => (state.view?.halted ? say("/api/resume", null, "Resume sent: entries are taken again.") : say("/api/halt", null, "Halt sent: no new entries; exits go on."));
 byId("kill").onclick = () => ask("Kill: close everything of ours?", "Halts for the day, cancels our orders and sells every position of ours. Positions and orders that are not ours stay.", "Kill", true,
   () => say("/api/kill", { confirm: "KILL" }, "Kill sent."));
+byId("broker-token")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = byId("broker-token-text");
+  say("/api/broker-token", { access_token: field.value }, "", "broker-token-said");
+  field.value = "";
+});
 for (const id of ["kind", "of-index"]) byId(id).onchange = () => { dirty.log = true; renderDecisions(); };
 for (const span of ["recent", "day"]) byId(`span-${span}`).onclick = () => {
   state.span = span;
