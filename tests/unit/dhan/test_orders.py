@@ -409,3 +409,53 @@ def test_market_orders_are_limits_with_a_stated_protection() -> None:
     assert (sell.price_paise, sell.purpose) == (11_760, Purpose.EXIT)
     stop = stop_order("a", CALL, Side.SELL, 65, 8_400)
     assert (stop.kind, stop.trigger_paise, stop.price_paise) == (OrderKind.STOP_LIMIT, 8_400, 6_725)
+
+
+def book_row(correlation_id: str) -> dict[str, object]:
+    return {
+        "orderId": "752502167405",
+        "correlationId": correlation_id,
+        "orderStatus": "PENDING",
+        "transactionType": "BUY",
+        "exchangeSegment": "NSE_FNO",
+        "orderType": "LIMIT",
+        "securityId": "42500",
+        "quantity": 65,
+        "price": 100.0,
+    }
+
+
+async def settled(one: Desk, since_ns: int) -> Outcome:
+    """Let the clock run as long as anybody waits for it."""
+    settling = asyncio.ensure_future(one.broker.settle("as1-12-000001", since_ns))
+    while not settling.done():
+        pauses = [wake for wake in one.clock.wakes_ns if wake == 2 * NS_PER_SECOND]
+        if pauses:
+            one.clock.advance(pauses[0])
+        await asyncio.sleep(0)
+    return settling.result()
+
+
+async def test_an_unknown_order_that_is_in_the_book_was_accepted() -> None:
+    async with desk() as one:
+        one.server.answers["/v2/orders"] = [(200, []), (200, [book_row("other"), book_row("as1-12-000001")])]
+        assert await settled(one, one.clock.now_ns()) == Accepted("752502167405")
+        assert len(one.server.asked) == 2
+
+
+async def test_an_unknown_order_absent_in_two_books_after_the_bound_never_arrived() -> None:
+    async with desk() as one:
+        one.server.answers["/v2/orders"] = [(200, [])]
+        outcome = await settled(one, one.clock.now_ns())
+        assert isinstance(outcome, Rejected)
+        assert "never arrived" in outcome.reason
+        assert len(one.server.asked) == 7, "at 0, 2, 4, 6 and 8 s it may still be on its way; 10 and 12 count"
+        assert {asked.method for asked in one.server.asked} == {"GET"}
+
+
+async def test_an_unknown_order_stays_unknown_while_the_book_cannot_be_read() -> None:
+    async with desk() as one:
+        one.server.answers["/v2/orders"] = [(500, {})]
+        outcome = await settled(one, one.clock.now_ns())
+        assert isinstance(outcome, Unknown)
+        assert "as1-12-000001" in outcome.detail

@@ -31,7 +31,7 @@ from algo_scalper.adapters.dhan.values import Row
 from algo_scalper.adapters.dhan.wire import Endpoint
 from algo_scalper.domain.account import Funds
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder
-from algo_scalper.domain.errors import DataError
+from algo_scalper.domain.errors import BrokerError, DataError
 from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.exchange_rules import (
     MOST_CORRELATION,
@@ -44,9 +44,15 @@ from algo_scalper.domain.exchange_rules import (
 )
 from algo_scalper.domain.instruments import Contract, key_security_id, key_segment
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, OrderKind, Product, Purpose, Side
-from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected
+from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected, Unknown
+from algo_scalper.domain.units import NS_PER_SECOND
 
 _Read = TypeVar("_Read")
+
+SETTLE_NS = 10 * NS_PER_SECOND
+"""How long an order may still be on its way after its connection was closed. An assumption: SAFETY.md."""
+SETTLE_EVERY_NS = 2 * NS_PER_SECOND
+SETTLE_WITHIN_NS = 60 * NS_PER_SECOND
 
 ORDER_TYPE = {OrderKind.LIMIT: "LIMIT", OrderKind.STOP_LIMIT: "STOP_LOSS"}
 
@@ -130,6 +136,33 @@ class DhanBroker:
         if not command.broker_id:
             return Rejected(f"not sent: the broker's id of order {command.order_id} is not known")
         return await self._ask(CANCEL_ORDER, command.purpose, None, {"order_id": command.broker_id})
+
+    async def settle(self, order_id: str, since_ns: int, within_ns: int = SETTLE_WITHIN_NS) -> Outcome:
+        """What became of an `Unknown` placement: asked of the day book until it is certain, and never sent again.
+
+        Found under its correlation id: accepted (whatever became of it since is in its row). Absent in two books read
+        at least `SETTLE_NS` after ``since_ns``, when its answer was lost: it never arrived. A 404 by id is no answer,
+        since an order on its way has none yet. Still Unknown when the book could not be read often enough.
+        """
+        absent = 0
+        until_ns = self._clock.now_ns() + within_ns
+        while True:
+            try:
+                book = await self.orders()
+            except BrokerError as fault:
+                told = str(fault)
+            else:
+                found = next((row for row in book if row.correlation_id == order_id), None)
+                if found is not None:
+                    return Accepted(found.broker_id)
+                if self._clock.now_ns() >= since_ns + SETTLE_NS:
+                    absent += 1
+                told = f"absent in {absent} books read {SETTLE_NS // NS_PER_SECOND} s after its answer was lost"
+            if absent >= 2:
+                return Rejected(f"it never arrived: {told}")
+            if self._clock.now_ns() >= until_ns:
+                return Unknown(f"order {order_id}: {told}")
+            await self._clock.sleep_until(self._clock.now_ns() + SETTLE_EVERY_NS)
 
     async def read_book(self) -> BookRead:
         """Orders, positions and funds, asked at the same time. Raises `BrokerError` when any of them fails."""
