@@ -36,7 +36,7 @@ from algo_scalper.domain.ports import Store
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from algo_scalper.runtime.order_lane import LaneQueue, outcome_event
 from algo_scalper.runtime.session import Journal, NoJournal, Session
-from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Push, Quoted, World
+from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Done, Push, Quoted, World
 
 CHAIN_EVERY_NS = 10 * NS_PER_SECOND
 """Four indices at this pace are 0.4 requests a second; the broker's practical budget is about one."""
@@ -176,7 +176,7 @@ class VirtualRun:
                 self.take(result)
             return
         command = self._asked.pop(answer.token, None)
-        if command is None:
+        if command is None or isinstance(result, Done):
             return
         self._queue.answered(command.key)
         self.take(outcome_event(command, result, answer.at_ns))

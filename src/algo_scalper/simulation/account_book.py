@@ -12,6 +12,23 @@ LIVE = frozenset({BrokerStatus.TRANSIT, BrokerStatus.PENDING, BrokerStatus.PART_
 """An order in one of these may still trade."""
 
 
+class Particulars(msgspec.Struct, frozen=True):
+    """What an order carries besides price and quantity. The exchange acts on the first two alone."""
+
+    immediate: bool = False
+    """IOC: what does not trade at once is cancelled."""
+    after_open_s: int | None = None
+    """An after-market order: kept until so many seconds after the open; None for one that goes at once."""
+    disclosed_quantity: int = 0
+    parent_id: str = ""
+    """The order whose exit this is, or the entry itself when it carries a target and a stop."""
+    leg: str = ""
+    """``ENTRY_LEG``, ``TARGET_LEG`` or ``STOP_LOSS_LEG``; empty for an order by itself."""
+
+
+PLAIN = Particulars()
+
+
 class ExchangeOrder(msgspec.Struct):
     """An order as the exchange keeps it."""
 
@@ -40,6 +57,9 @@ class ExchangeOrder(msgspec.Struct):
     """It took all that was shown within its limit and goes on taking with the next quote."""
     modifications: int = 0
     reason: str = ""
+    particulars: Particulars = PLAIN
+    is_kept: bool = False
+    """An after-market order that has not gone to the exchange yet."""
 
     @property
     def remaining(self) -> int:

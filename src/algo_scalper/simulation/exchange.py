@@ -23,13 +23,16 @@ from algo_scalper.domain.instruments import Contract, Exchange, OptionType, key_
 from algo_scalper.domain.market import Levels, Quote
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.ports import Accepted, Rejected
+from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.simulation.account_book import (
     LIVE,
+    PLAIN,
     ExchangeChanges,
     ExchangeOrder,
     ExchangeState,
     Fill,
     Holding,
+    Particulars,
     next_day,
 )
 from algo_scalper.simulation.admission import malformed
@@ -86,8 +89,9 @@ class SimulatedExchange:
         self._squared_off = kept.squared_off
         self._schedules: dict[Exchange, DaySchedule | None] = {e: day_schedule(day, e) for e in Exchange}
         self._working: dict[int, list[ExchangeOrder]] = {}
+        self._kept = [order for order in kept.orders if order.is_kept and order.status in LIVE]
         for order in kept.orders:
-            if order.status in LIVE:
+            if order.status in LIVE and not order.is_kept:
                 self._working.setdefault(order.key, []).append(order)
         self._quotes: dict[int, Quote] = {}
         self._taken: dict[int, dict[tuple[Side, int], int]] = {}
@@ -101,7 +105,7 @@ class SimulatedExchange:
 
     # --- requests ---
 
-    def place(self, command: PlaceOrder, at_ns: int) -> Answered:
+    def place(self, command: PlaceOrder, at_ns: int, particulars: Particulars = PLAIN) -> Answered:
         """An order arrives. Malformed ones are rejected; what the risk desk refuses is accepted, then REJECTED."""
         return self._place(
             command.order_id,
@@ -113,6 +117,7 @@ class SimulatedExchange:
             command.price_paise,
             command.trigger_paise,
             at_ns,
+            particulars,
         )
 
     def foreign_place(
@@ -181,6 +186,30 @@ class SimulatedExchange:
         """A person cancels an order in the broker's app, whoever placed it."""
         return self._cancel(broker_id, at_ns)
 
+    def convert(self, key: int, quantity: int, product: Product) -> Answered:
+        """Part of an open position becomes one of the other ``product``; no order is made of it."""
+        held = self._holdings.get(key)
+        net = held.net_quantity if held is not None else 0
+        if held is None or not net:
+            return Rejected("DH-906: no open position to convert")
+        sign = 1 if net > 0 else -1
+        intraday = held.intraday_quantity * sign
+        if not 0 < quantity <= (intraday if product is Product.MARGIN else abs(net) - intraday):
+            return Rejected(f"DH-906: the open position has not {quantity} of that product to convert")
+        held.intraday_quantity += sign * (-quantity if product is Product.MARGIN else quantity)
+        self._moved[key] = held
+        return Accepted("")
+
+    def intraday_held(self, key: int) -> int:
+        """The part of `held` that is INTRADAY."""
+        held = self._holdings.get(key)
+        return held.intraday_quantity if held else 0
+
+    def endow(self, cash_paise: int) -> None:
+        """The account has this much cash, as if the day had begun with it."""
+        self._start_of_day_paise += cash_paise - self.cash_paise
+        self.cash_paise = cash_paise
+
     # --- the market and the clock ---
 
     def see(self, quote: Quote) -> None:
@@ -213,6 +242,7 @@ class SimulatedExchange:
         What is overdue (a process that slept through it) is due at once.
         """
         due = [at for at in self._instants() if at > after_ns]
+        due += [max(at, after_ns + 1) for at in map(self._release_ns, self._kept) if at]
         overdue = any(self._is_over(order.key, after_ns) for orders in self._working.values() for order in orders)
         if overdue or (not self._squared_off and self._square_off_due(after_ns)):
             due.append(after_ns + 1)
@@ -223,6 +253,8 @@ class SimulatedExchange:
         if not self._squared_off and self._square_off_due(at_ns):
             self._squared_off = True
             self._square_off(at_ns)
+        for order in [o for o in self._kept if 0 < self._release_ns(o) <= at_ns]:
+            self._release(order, at_ns)
         for order in [o for orders in self._working.values() for o in orders]:
             if self._is_over(order.key, at_ns):
                 self._end(order, BrokerStatus.EXPIRED, at_ns)
@@ -367,6 +399,7 @@ class SimulatedExchange:
         price_paise: int,
         trigger_paise: int,
         at_ns: int,
+        particulars: Particulars = PLAIN,
     ) -> Answered:
         wrong = malformed(self._contracts.get(key), key, side, kind, quantity, price_paise, trigger_paise)
         if len(correlation_id) > MOST_CORRELATION:
@@ -374,14 +407,47 @@ class SimulatedExchange:
         if wrong:
             return Rejected(wrong)
         order = self._new_order(correlation_id, key, side, kind, product, quantity, price_paise, trigger_paise, at_ns)
+        order.particulars = particulars
+        if particulars.after_open_s is not None:
+            self._keep(order, at_ns)
+            return Accepted(order.broker_id)
         refusal = self._closed_text(order, at_ns) or self._refusal(order)
         if refusal:
             order.status, order.reason = BrokerStatus.REJECTED, refusal
             self._report(order, at_ns)
         else:
             self._admit(order, at_ns)
+            if particulars.immediate and order.status in LIVE:
+                self._end(order, BrokerStatus.CANCELLED, at_ns)
         self._update_interest()
         return Accepted(order.broker_id)
+
+    def _keep(self, order: ExchangeOrder, at_ns: int) -> None:
+        """An after-market order waits for the open; during the session there are none."""
+        if self._is_open(self._contracts[order.key], at_ns):
+            order.status = BrokerStatus.REJECTED
+            order.reason = f"RMS:{order.broker_id}:After market orders are taken outside the session only."
+        else:
+            order.status, order.is_kept = BrokerStatus.PENDING, True
+            self._kept.append(order)
+            self._update_interest()
+        self._report(order, at_ns)
+
+    def _release_ns(self, order: ExchangeOrder) -> int:
+        """When a kept order goes to the exchange; never for one that came after the close."""
+        schedule = self._schedules[self._contracts[order.key].exchange]
+        opens_ns = schedule.options[0].start_ns if schedule is not None else 0
+        return opens_ns + (order.particulars.after_open_s or 0) * NS_PER_SECOND if order.created_ns < opens_ns else 0
+
+    def _release(self, order: ExchangeOrder, at_ns: int) -> None:
+        self._kept.remove(order)
+        order.is_kept = False
+        refusal = self._closed_text(order, at_ns) or self._refusal(order)
+        if refusal:
+            order.status, order.reason = BrokerStatus.REJECTED, refusal
+            self._report(order, at_ns)
+        else:
+            self._admit(order, at_ns)
 
     def _new_order(
         self,
@@ -479,6 +545,13 @@ class SimulatedExchange:
         return order
 
     def _cancel(self, broker_id: str, at_ns: int) -> Answered:
+        kept = self._orders.get(broker_id)
+        if kept is not None and kept.is_kept and kept.status in LIVE:
+            self._kept.remove(kept)
+            kept.status, kept.is_kept = BrokerStatus.CANCELLED, False
+            self._report(kept, at_ns)
+            self._update_interest()
+            return Accepted(broker_id)
         found = self._changeable(broker_id, at_ns)
         if isinstance(found, Rejected):
             return found
@@ -721,7 +794,7 @@ class SimulatedExchange:
 
     def _update_interest(self) -> None:
         held = {key for key, holding in self._holdings.items() if holding.net_quantity}
-        wanted = held | self._working.keys()
+        wanted = held | self._working.keys() | {order.key for order in self._kept}
         if wanted != self.interest:
             self.interest = frozenset(wanted)
 

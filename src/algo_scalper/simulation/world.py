@@ -21,6 +21,7 @@ from algo_scalper.domain.instruments import Contract
 from algo_scalper.domain.market import Candle, OptionChain, Quote, Tick
 from algo_scalper.domain.orders import BrokerOrder, OrderKind, Side
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND
+from algo_scalper.simulation.account_book import PLAIN, Particulars
 from algo_scalper.simulation.exchange import Answered, SimulatedExchange
 from algo_scalper.simulation.latency import Latency, Way
 from algo_scalper.simulation.market import MarketDay
@@ -43,7 +44,19 @@ class ChainQuery(msgspec.Struct, frozen=True):
     """None for the whole chain, as the wire gives it; else the near strikes alone."""
 
 
-Question = OrderCommand | BookQuery | ChainQuery
+class Errand(msgspec.Struct, frozen=True):
+    """Anything else that is asked of the broker, done at the instant it gets there; what ``act`` returns is the answer."""
+
+    act: Callable[[int], object]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What an `Errand` came to."""
+
+    value: object
+
+
+Question = OrderCommand | BookQuery | ChainQuery | Errand
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -51,7 +64,7 @@ class Answer(msgspec.Struct, frozen=True):
 
     at_ns: int
     token: int
-    result: Answered | BookRead | OptionChain
+    result: Answered | BookRead | OptionChain | Done
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -77,7 +90,7 @@ _Turn = tuple[Callable[[int], bool], Callable[[int], Quote], bool, bool]
 class _Arrival(msgspec.Struct, frozen=True):
     """A request reaches the broker."""
 
-    command: OrderCommand
+    command: OrderCommand | Errand
     token: int
     answer_ns: int
 
@@ -196,6 +209,19 @@ class World:
         answer_ns = max(self.now_ns + self._takes(self.latency.answer_ns, Way.ANSWER), reach_ns + 1)
         heappush(self._later, (reach_ns, self._sequence, _Arrival(request, token, answer_ns)))
 
+    def place(self, command: PlaceOrder, at_ns: int, particulars: Particulars) -> Answered:
+        """An order with more to it than price and quantity has reached the broker: for an `Errand`."""
+        answer = self._order(command, at_ns, particulars)
+        self._look_ahead()
+        return answer
+
+    def at_once(self, command: OrderCommand, particulars: Particulars = PLAIN) -> Answered:
+        """The broker itself acts on the account: nothing is under way."""
+        answer = self._order(command, self.now_ns, particulars)
+        self._look_ahead()
+        self._tell()
+        return answer
+
     def foreign_place(
         self, key: int, side: Side, quantity: int, price_paise: int, kind: OrderKind = OrderKind.LIMIT
     ) -> Answered:
@@ -263,9 +289,10 @@ class World:
         self._grid_ns = self._next_grid(at_ns)
 
     def _perform(self, item: _Arrival | _Sample, at_ns: int) -> None:
-        result: Answered | BookRead | OptionChain
+        result: Answered | BookRead | OptionChain | Done
         if isinstance(item, _Arrival):
-            result = self._order(item.command, at_ns)
+            command = item.command
+            result = Done(command.act(at_ns)) if isinstance(command, Errand) else self._order(command, at_ns)
             self._report(at_ns)
         elif isinstance(item.question, BookQuery):
             result = self._book(item.answer_ns, item.sent_ns)
@@ -275,11 +302,11 @@ class World:
         self._sequence += 1
         heappush(self._due, (item.answer_ns, self._sequence, Answer(item.answer_ns, item.token, result)))
 
-    def _order(self, command: OrderCommand, at_ns: int) -> Answered:
+    def _order(self, command: OrderCommand, at_ns: int, particulars: Particulars = PLAIN) -> Answered:
         if self.market.knows(command.key):
             self.exchange.see(self.market.quote(command.key, at_ns))
         if isinstance(command, PlaceOrder):
-            return self.exchange.place(command, at_ns)
+            return self.exchange.place(command, at_ns, particulars)
         if isinstance(command, ModifyOrder):
             return self.exchange.modify(command, at_ns)
         if isinstance(command, CancelOrder):
@@ -295,6 +322,12 @@ class World:
             self.exchange.settle({name: self.market.settlement_paise(name) for name in names}, at_ns)
         self._own_ns = self.exchange.next_ns(at_ns)
         self._report(at_ns)
+
+    def _look_ahead(self) -> None:
+        """An order may have brought something of the exchange's own nearer."""
+        own_ns = self.exchange.next_ns(self.now_ns)
+        if own_ns is not None and (self._own_ns is None or own_ns < self._own_ns):
+            self._own_ns = own_ns
 
     def _report(self, at_ns: int) -> None:
         rows = self.exchange.take_rows()

@@ -126,7 +126,8 @@ async def serving(
     )
     await server.start()
     try:
-        async with aiohttp.ClientSession() as session:
+        # An answer that never comes is a failure, not a hanging test.
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60)) as session:
             yield server, Visitor(session, server.port)
     finally:
         await server.stop()

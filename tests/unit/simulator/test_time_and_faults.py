@@ -308,14 +308,14 @@ def test_an_unreadable_or_later_state_file_is_named_with_the_remedy(tmp_path: Pa
     path.write_text("{")
     with pytest.raises(DataError, match="remove it to begin with a new account"):
         StateFile(path).load(DAY)
-    StateFile(path).save(world_of(), 0)
+    StateFile(path).save(Desk(world_of()), 0)
     with pytest.raises(DataError, match=f"is of {DAY}, after 2026-02-02"):
         StateFile(path).load(DAY.replace(day=2))
 
 
 def test_an_account_is_carried_into_a_later_day(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    StateFile(path).save(world_of(), 0)
+    StateFile(path).save(Desk(world_of()), 0)
     saved = StateFile(path).load(DAY.replace(day=4))
     assert saved is not None
     assert (saved.exchange.day, saved.exchange.start_of_day_paise, saved.now_ns) == (DAY.replace(day=4), 10_000_000, 0)

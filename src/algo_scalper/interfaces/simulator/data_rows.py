@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 import msgspec
 
 from algo_scalper.domain.instruments import Contract, OptionType, key_security_id
-from algo_scalper.domain.market import Candle, ChainRow, Levels, OptionChain
+from algo_scalper.domain.market import ChainRow, Levels, OptionChain
 from algo_scalper.domain.pricing import dhan_greeks, dhan_iv, dhan_years
-from algo_scalper.domain.units import IST_OFFSET_S, NS_PER_SECOND
+from algo_scalper.domain.units import IST_OFFSET_S, NS_PER_SECOND, ist_day, ist_ns
 from algo_scalper.interfaces.simulator.replies import data_rupees, java_float, java_rupees
 from algo_scalper.interfaces.simulator.tape import DayPrint
 
@@ -149,41 +149,69 @@ def _absent_leg() -> dict[str, object]:
     }
 
 
-def chart_body(candles: Iterable[Candle], with_oi: bool) -> dict[str, list[msgspec.Raw]]:
-    """``/charts/intraday``: parallel arrays of floats, times as true UTC epoch seconds; an index has no volume."""
+class Bar(msgspec.Struct, frozen=True):
+    """A bar of any length; an index has neither volume nor open interest."""
+
+    start_ns: int
+    open_paise: int
+    high_paise: int
+    low_paise: int
+    close_paise: int
+    volume: int = 0
+    oi: int = 0
+
+
+def chart_body(bars: Iterable[Bar], with_oi: bool) -> dict[str, list[msgspec.Raw]]:
+    """``/charts``: parallel arrays of floats, times as true UTC epoch seconds."""
     body: dict[str, list[msgspec.Raw]] = {column: [] for column in CHART_COLUMNS}
     if with_oi:
         body["open_interest"] = []
-    zero = java_float(0.0)
-    for candle in candles:
-        body["open"].append(java_rupees(candle.open_paise))
-        body["high"].append(java_rupees(candle.high_paise))
-        body["low"].append(java_rupees(candle.low_paise))
-        body["close"].append(java_rupees(candle.close_paise))
-        body["volume"].append(zero)
-        body["timestamp"].append(java_float(candle.start_ns / NS_PER_SECOND))
+    for bar in bars:
+        body["open"].append(java_rupees(bar.open_paise))
+        body["high"].append(java_rupees(bar.high_paise))
+        body["low"].append(java_rupees(bar.low_paise))
+        body["close"].append(java_rupees(bar.close_paise))
+        body["volume"].append(java_float(float(bar.volume)))
+        body["timestamp"].append(java_float(bar.start_ns / NS_PER_SECOND))
         if with_oi:
-            body["open_interest"].append(zero)
+            body["open_interest"].append(java_float(float(bar.oi)))
     return body
 
 
-def coarser(candles: Iterable[Candle], minutes: int, open_second: int) -> list[Candle]:
-    """One-minute candles joined into bars of ``minutes`` counted from the session's open (seconds of the IST day)."""
+def coarser(candles: Iterable[Bar], minutes: int, open_second: int) -> list[Bar]:
+    """One-minute bars joined into bars of ``minutes`` counted from the session's open (seconds of the IST day)."""
     span_ns = minutes * 60 * NS_PER_SECOND
-    bars: list[Candle] = []
+    bars: list[Bar] = []
     for candle in candles:
         local_s = candle.start_ns // NS_PER_SECOND + IST_OFFSET_S
         since_open_s = (local_s - open_second) % 86_400
         start_ns = candle.start_ns - since_open_s * NS_PER_SECOND % span_ns
         if bars and bars[-1].start_ns == start_ns:
-            last = bars[-1]
-            bars[-1] = Candle(
-                start_ns,
-                last.open_paise,
-                max(last.high_paise, candle.high_paise),
-                min(last.low_paise, candle.low_paise),
-                candle.close_paise,
-            )
+            bars[-1] = _joined(bars[-1], candle, start_ns)
         else:
-            bars.append(Candle(start_ns, *msgspec.structs.astuple(candle)[1:]))
+            bars.append(msgspec.structs.replace(candle, start_ns=start_ns))
     return bars
+
+
+def daily(candles: Iterable[Bar]) -> list[Bar]:
+    """Bars joined into one for each IST day, stamped with its midnight."""
+    days: list[Bar] = []
+    for candle in candles:
+        start_ns = ist_ns(ist_day(candle.start_ns), 0)
+        if days and days[-1].start_ns == start_ns:
+            days[-1] = _joined(days[-1], candle, start_ns)
+        else:
+            days.append(msgspec.structs.replace(candle, start_ns=start_ns))
+    return days
+
+
+def _joined(first: Bar, then: Bar, start_ns: int) -> Bar:
+    return Bar(
+        start_ns,
+        first.open_paise,
+        max(first.high_paise, then.high_paise),
+        min(first.low_paise, then.low_paise),
+        then.close_paise,
+        first.volume + then.volume,
+        then.oi,
+    )

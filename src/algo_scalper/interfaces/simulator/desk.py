@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
+import msgspec
+
+from algo_scalper.domain.account import Funds
 from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY, Contract, Index
 from algo_scalper.domain.market import Candle
 from algo_scalper.domain.orders import BrokerOrder, Product
 from algo_scalper.domain.units import ist_day
+from algo_scalper.interfaces.simulator.account import Account, AccountFacts, AccountState
+from algo_scalper.interfaces.simulator.minutes import Minutes
 from algo_scalper.interfaces.simulator.tape import DayPrint, Tape
 from algo_scalper.simulation.exchange import ExchangeOrder, Fill
+from algo_scalper.simulation.standing import Standing, StandingState
 from algo_scalper.simulation.world import World
-
-SIMULATED = "SIMULATED"
-"""The simulated account's client id and token: well-known words, not secrets."""
 
 
 class Desk:
     """One account at the simulated broker."""
 
-    def __init__(self, world: World, client_id: str = SIMULATED, token: str = SIMULATED) -> None:
+    def __init__(
+        self,
+        world: World,
+        facts: AccountFacts | None = None,
+        account: AccountState | None = None,
+        standing: StandingState | None = None,
+    ) -> None:
+        """``account`` and ``standing``: what was kept of an earlier run; the facts are then those of that run."""
         self.world = world
-        self.client_id = client_id
-        self.token = token
+        self.account = Account(facts if facts is not None else AccountFacts(), world.market.day, account)
+        self.standing = Standing(world, standing)
+        self.minutes = Minutes(world)
+        self.real_ns: Callable[[], int] = lambda: world.now_ns
+        """The machine's own clock, for one-time passwords; the market's until a server sets it."""
+        if account is None:
+            self.apply(self.account.facts)
         self.tape = Tape(world.previous_close_paise)
         self.contracts: dict[int, Contract] = {contract.key: contract for contract in world.contracts}
         self.indices: dict[int, Index] = {
@@ -30,6 +46,29 @@ class Desk:
         }
         self.known = frozenset((*self.contracts, *self.indices, INDIA_VIX_KEY))
         """Every key that has a price."""
+
+    @property
+    def client_id(self) -> str:
+        """The account's client id."""
+        return self.account.facts.client_id
+
+    @property
+    def facts(self) -> AccountFacts:
+        """The account's facts, the kill switch as it stands."""
+        return msgspec.structs.replace(self.account.facts, kill_switch=self.standing.kill_switch)
+
+    def apply(self, facts: AccountFacts) -> None:
+        """Let these be the facts from now on."""
+        # Cash is given once: from then on it is the exchange's to know.
+        self.account.facts = msgspec.structs.replace(facts, cash_paise=None)
+        self.standing.kill_switch = facts.kill_switch
+        if facts.cash_paise is not None:
+            self.world.exchange.endow(facts.cash_paise)
+
+    def funds(self, funds: Funds) -> Funds:
+        """The exchange's funds as the broker tells them: collateral is counted into the balance."""
+        pledged = self.account.facts.collateral_paise
+        return Funds(funds.available_paise + pledged, funds.start_of_day_paise, pledged)
 
     @property
     def day(self) -> date:
@@ -61,7 +100,10 @@ class Desk:
         return price_paise
 
     def product_of(self, key: int) -> Product:
-        """The product of the newest order in a contract; INTRADAY when there is none."""
+        """The product of what is held; of the newest order in a contract that is flat or held in both."""
+        held, intraday = self.world.exchange.held(key), self.world.exchange.intraday_held(key)
+        if held and intraday in (0, held):
+            return Product.INTRADAY if intraday else Product.MARGIN
         product = Product.INTRADAY
         for row in self.world.exchange.rows():
             record = self.order(row.broker_id)

@@ -13,7 +13,8 @@ import msgspec
 
 from algo_scalper.domain.calendar import next_trading_day
 from algo_scalper.domain.ports import Clock
-from algo_scalper.domain.units import NS_PER_SECOND, ist_day
+from algo_scalper.domain.units import NS_PER_SECOND, ist_day, ist_ns
+from algo_scalper.interfaces.simulator.account import AccountFacts
 from algo_scalper.interfaces.simulator.server import DEFAULT_PORT, HOST, SimulatorConfig, serve
 from algo_scalper.interfaces.simulator.state import StateFile
 from algo_scalper.runtime.clock import SystemClock, first_of
@@ -45,6 +46,10 @@ class SimulatorOptions(msgspec.Struct, frozen=True):
     cash_paise: int = 10_000_000
     """What a new account begins with."""
     limited: bool = True
+    at_s: int | None = None
+    """Second of the day at which the market begins; None: a minute before the open."""
+    account: AccountFacts = AccountFacts()
+    """Who the account is; a state file's comes first."""
 
 
 def build_market(options: SimulatorOptions, today: date) -> MarketDay:
@@ -62,7 +67,8 @@ def build_world(options: SimulatorOptions, real_ns: int) -> World:
     saved = StateFile(options.state).load(market.day) if options.state is not None else None
     if saved is None:
         exchange = SimulatedExchange(market.contracts, market.day, options.cash_paise)
-        return World(market, exchange, options.seed)
+        start_ns = None if options.at_s is None else ist_ns(market.day, options.at_s)
+        return World(market, exchange, options.seed, start_ns=start_ns)
     exchange = SimulatedExchange(market.contracts, market.day, state=saved.exchange)
     world = World(market, exchange, options.seed, start_ns=saved.now_ns or None)
     _go_on(world, saved.resumed_ns(real_ns, 0.0 if options.stepped or options.hold else options.pace))
@@ -75,6 +81,19 @@ def _go_on(world: World, until_ns: int) -> None:
         world.step(next_ns)
     if until_ns > world.now_ns:
         world.step(until_ns)
+
+
+def pointing_lines(port: int) -> list[str]:
+    """How our engine and other Dhan clients are pointed here."""
+    rest, sockets = f"http://{HOST}:{port}", f"ws://{HOST}:{port}"
+    return [
+        f"  this engine:       scalper run --sim-url {rest}",
+        f"  shell commands:    scalper ltp NIFTY --sim-url {rest}",
+        "  client id, token:  SIMULATED, SIMULATED",
+        f"  other clients:     REST {rest}/v2   feed {sockets}/feed   orders {sockets}/order-updates",
+        "  official SDK:      set its URL constants to these (docs/how-to/point-a-client-at-the-simulator.md)",
+        f"  status and faults: {rest}/sim/status, POST {rest}/sim/faults, POST {rest}/sim/account",
+    ]
 
 
 def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
@@ -90,11 +109,15 @@ def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
         stepped=options.stepped,
         limited=options.limited,
         state=options.state,
+        account=options.account,
     )
     time = "stepped" if options.stepped else f"{options.pace:g}x"
 
     def ready(port: int) -> None:
         say(f"SIMULATED market of {world.market.day} ({world.market.regime}), {time}, on http://{HOST}:{port}")
+        if not options.with_parent:
+            for line in pointing_lines(port):
+                say(line)
 
     serving = serve(world, config, clock, ready)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:

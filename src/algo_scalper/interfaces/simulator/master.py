@@ -8,6 +8,7 @@ a trailing comma in the detailed layout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from algo_scalper.domain.calendar import is_monthly
 from algo_scalper.domain.instruments import Contract, Exchange, OptionType, Segment, key_security_id, key_segment
@@ -42,7 +43,7 @@ _STRANGERS = (
     "NSE,E,25,EQUITY,0,ADANIENT,1.0,Adani Enterprises,,,,10.0000,NA,ES,EQ,ADANI ENTERPRISES LIMITED",
     "NSE,D,36687,FUTSTK,0,011NSETEST-Nov2036-FUT,50.0,011NSETEST 27 NOV FUT,2036-11-27 14:30:00,-0.01000,XX,5.0000,W,FUT,,",
 )
-_UNDERLYING_TOKEN = {"NIFTY": 26_000, "BANKNIFTY": 26_009, "FINNIFTY": 26_037, "SENSEX": 1}
+UNDERLYING_TOKEN = {"NIFTY": 26_000, "BANKNIFTY": 26_009, "FINNIFTY": 26_037, "SENSEX": 1}
 _EXPIRY_TIME = {Exchange.NSE: "14:30:00", Exchange.BSE: "15:30:00"}
 _INSTRUMENT_TYPE = {Exchange.NSE: "OP", Exchange.BSE: "OPTIDX"}
 _MNEMONIC = {Exchange.NSE: "", Exchange.BSE: "BSXOPT"}
@@ -109,6 +110,13 @@ def detailed_csv(contracts: Iterable[Contract], segment: Segment) -> str:
     return "\n".join((DETAILED_HEADER, *rows)) + "\n"
 
 
+def whole_detailed_csv(contracts: Iterable[Contract]) -> str:
+    """The whole ``api-scrip-master-detailed.csv``."""
+    listed = tuple(contracts)
+    segments = (_detailed_option_rows(listed, segment) for segment in (Segment.NSE_FNO, Segment.BSE_FNO))
+    return "\n".join((DETAILED_HEADER, *_detailed_index_rows(), *chain.from_iterable(segments))) + "\n"
+
+
 def _detailed_index_rows() -> Iterator[str]:
     for exchange, number, symbol, name in _INDICES:
         tick = _INDEX_TICK[exchange]
@@ -125,7 +133,7 @@ def _detailed_option_rows(contracts: Iterable[Contract], segment: Segment) -> It
         exchange = contract.exchange
         symbol = _MNEMONIC[exchange] or trading_symbol(contract)
         yield (
-            f"{exchange},D,{key_security_id(contract.key)},NA,OPTIDX,{_UNDERLYING_TOKEN.get(contract.underlying, 0)},"
+            f"{exchange},D,{key_security_id(contract.key)},NA,OPTIDX,{UNDERLYING_TOKEN.get(contract.underlying, 0)},"
             f"{contract.underlying},{symbol},{display_name(contract)},{_INSTRUMENT_TYPE[exchange]},NA,{contract.lot:.1f},"
             f"{contract.expiry:%Y-%m-%d},{contract.strike_paise / 100:.5f},{contract.option_type},"
             f"{contract.tick_paise:.4f},{expiry_flag(contract)},N,N,N,NA,A,0,0,0,0,0,0,0,"

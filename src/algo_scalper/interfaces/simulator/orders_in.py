@@ -17,15 +17,21 @@ from algo_scalper.domain.instruments import Segment, instrument_key
 from algo_scalper.domain.orders import BrokerOrder, OrderKind, Product, Purpose, Side
 from algo_scalper.domain.units import NS_PER_MS, tick_down, tick_up
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, order_error
+from algo_scalper.simulation.account_book import Particulars
 
 CORRELATION_ID_MAX = 25
 """The documents say 30; 26 characters are refused."""
 PROTECTION_BPS = 100
 """A MARKET order becomes a limit this far through the last price."""
 
+_TOO_MANY = 1 << 31
 _T = TypeVar("_T")
 _CORRELATION_ID = re.compile(r"^[A-Za-z0-9 _-]+$")
-_SEGMENTS = {segment.name: segment for segment in (Segment.NSE_FNO, Segment.BSE_FNO)}
+SEGMENTS = {segment.name: segment for segment in (Segment.NSE_FNO, Segment.BSE_FNO)}
+SIDES = {side.name: side for side in Side}
+VALIDITIES = ("DAY", "IOC")
+AMO_TIMES = {"PRE_OPEN": 0, "OPEN": 0, "OPEN_30": 1_800, "OPEN_60": 3_600}
+"""Seconds after the open; an option has no pre-open session."""
 _PRODUCTS = {product.value: product for product in Product}
 _ORDER_TYPES = frozenset({"LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_MARKET"})
 
@@ -38,7 +44,8 @@ class Refused(Exception):
         self.reply = reply
 
 
-def _refuse(reply: Reply) -> NoReturn:
+def refuse(reply: Reply) -> NoReturn:
+    """Not passed on: `Refused` with this answer."""
     raise Refused(reply)
 
 
@@ -47,33 +54,29 @@ def body_object(raw: bytes) -> dict[str, object]:
     try:
         body = msgspec.json.decode(raw)
     except msgspec.DecodeError:
-        _refuse(bad_input())
+        refuse(bad_input())
     if not isinstance(body, dict):
-        _refuse(bad_input())
+        refuse(bad_input())
     return body
 
 
 def place_order(raw: bytes, client_id: str, at_ns: int, last_paise: Callable[[int], int]) -> PlaceOrder:
     """A placement. ``last_paise`` (of a key, 0 when unknown) is what a MARKET order is priced from. Raises `Refused`."""
-    body = body_object(raw)
-    if not body.get("dhanClientId"):
-        _refuse(bad_input("dhanClientId is required"))
-    if body["dhanClientId"] != client_id or "" in body.values():
-        _refuse(bad_input())
-    quantity = _quantity(body)
-    side = _choice(body, "transactionType", {side.name: side for side in Side})
-    segment = _choice(body, "exchangeSegment", _SEGMENTS)
-    product = _choice(body, "productType", _PRODUCTS)
-    if body.get("validity") != "DAY" or body.get("afterMarketOrder") not in (None, False):
-        _refuse(bad_input())
-    key = instrument_key(segment, _whole(body.get("securityId")))
-    kind, price_paise, trigger_paise = _terms(body, side, lambda: last_paise(key))
+    body = own_body(raw, client_id)
+    asked = quantity(body)
+    side = choice(body, "transactionType", SIDES)
+    segment = choice(body, "exchangeSegment", SEGMENTS)
+    product = choice(body, "productType", _PRODUCTS)
+    if body.get("validity") not in VALIDITIES or body.get("afterMarketOrder") not in (None, False, True):
+        refuse(bad_input())
+    key = instrument_key(segment, whole(body.get("securityId")))
+    kind, price_paise, trigger_paise = terms(body, side, lambda: last_paise(key))
     return PlaceOrder(
-        order_id=_correlation_id(body.get("correlationId"), client_id, at_ns),
+        order_id=correlation_id(body.get("correlationId"), client_id, at_ns),
         key=key,
         side=side,
         kind=kind,
-        quantity=quantity,
+        quantity=asked,
         price_paise=price_paise,
         trigger_paise=trigger_paise,
         purpose=_purpose(side),
@@ -85,20 +88,20 @@ def modify_order(raw: bytes, row: BrokerOrder, last_paise: Callable[[int], int])
     """A modification of the order that stands as ``row``: the whole order again. Raises `Refused`."""
     body = body_object(raw)
     if not body.get("dhanClientId"):
-        _refuse(bad_input("dhanClientId is required"))
+        refuse(bad_input("dhanClientId is required"))
     # An empty legName is the one empty string Dhan tolerates here.
-    if "" in [value for name, value in body.items() if name != "legName"] or body.get("validity") != "DAY":
-        _refuse(bad_input())
+    if "" in [value for name, value in body.items() if name != "legName"] or body.get("validity") not in VALIDITIES:
+        refuse(bad_input())
     if str(body.get("orderId", row.broker_id)) != row.broker_id:
-        _refuse(bad_input())
-    quantity = _quantity(body)
-    kind, price_paise, trigger_paise = _terms(body, row.side, lambda: last_paise(row.key))
+        refuse(bad_input())
+    asked = quantity(body)
+    kind, price_paise, trigger_paise = terms(body, row.side, lambda: last_paise(row.key))
     return ModifyOrder(
         order_id=row.correlation_id,
         broker_id=row.broker_id,
         key=row.key,
         kind=kind,
-        quantity=quantity,
+        quantity=asked,
         price_paise=price_paise,
         trigger_paise=trigger_paise,
         purpose=_purpose(row.side),
@@ -115,59 +118,83 @@ def _purpose(side: Side) -> Purpose:
     return Purpose.ENTRY if side is Side.BUY else Purpose.EXIT
 
 
-def _correlation_id(value: object, client_id: str, at_ns: int) -> str:
+def particulars(raw: bytes) -> Particulars:
+    """What a placement carries besides price and quantity. Raises `Refused`."""
+    body = body_object(raw)
+    disclosed = body.get("disclosedQuantity")
+    return Particulars(
+        after_open_s=choice(body, "amoTime", AMO_TIMES) if body.get("afterMarketOrder") is True else None,
+        immediate=body.get("validity") == "IOC",
+        disclosed_quantity=whole(disclosed) if disclosed not in (None, 0) else 0,
+    )
+
+
+def own_body(raw: bytes, client_id: str) -> dict[str, object]:
+    """The body of a request that names the account, without empty strings. Raises `Refused`."""
+    body = body_object(raw)
+    if not body.get("dhanClientId"):
+        refuse(bad_input("dhanClientId is required"))
+    if body["dhanClientId"] != client_id or "" in body.values():
+        refuse(bad_input())
+    return body
+
+
+def correlation_id(value: object, client_id: str, at_ns: int) -> str:
+    """The one that was given, or client and time as Dhan makes it. Raises `Refused`."""
     if value is None:
         return f"{client_id}-{at_ns // NS_PER_MS}"[-CORRELATION_ID_MAX:]
     if not isinstance(value, str) or len(value) > CORRELATION_ID_MAX or not _CORRELATION_ID.match(value):
-        _refuse(bad_input())
+        refuse(bad_input())
     return value
 
 
-def _choice(body: dict[str, object], field: str, allowed: dict[str, _T]) -> _T:
+def choice(body: dict[str, object], field: str, allowed: dict[str, _T]) -> _T:
+    """A field that must be one of these words. Raises `Refused`."""
     value = body.get(field)
     if not isinstance(value, str) or value not in allowed:
-        _refuse(bad_input())
+        refuse(bad_input())
     return allowed[value]
 
 
-def _quantity(body: dict[str, object]) -> int:
+def quantity(body: dict[str, object]) -> int:
+    """The quantity, whose absence has its own text. Raises `Refused`."""
     if body.get("quantity") in (None, 0):
-        _refuse(bad_input("quantity is required"))
-    return _whole(body["quantity"])
+        refuse(bad_input("quantity is required"))
+    return whole(body["quantity"])
 
 
-def _whole(value: object) -> int:
-    """A positive integer, also written as a string, as Dhan's own examples do."""
-    if isinstance(value, str) and value.isdigit():
+def whole(value: object) -> int:
+    """A positive integer, also written as a string, as Dhan's own examples do. Raises `Refused`."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= 12:
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        _refuse(bad_input())
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _TOO_MANY:
+        refuse(bad_input())
     return value
 
 
-def _paise(value: object) -> int:
-    """Rupees to paise; absent is 0. A fraction of a paisa is no price."""
+def paise(value: object) -> int:
+    """Rupees to paise; absent is 0. A fraction of a paisa is no price. Raises `Refused`."""
     if value is None:
         return 0
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
-            _refuse(bad_input())
+            refuse(bad_input())
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
-        _refuse(bad_input())
-    paise = round(value * 100)
-    if abs(value * 100 - paise) > 1e-6 * max(paise, 1):
-        _refuse(bad_input("EXCH:16283:The order price is not multiple of tick size"))
-    return paise
+        refuse(bad_input())
+    found = round(value * 100)
+    if abs(value * 100 - found) > 1e-6 * max(found, 1):
+        refuse(bad_input("EXCH:16283:The order price is not multiple of tick size"))
+    return found
 
 
-def _terms(body: dict[str, object], side: Side, last_paise: Callable[[], int]) -> tuple[OrderKind, int, int]:
+def terms(body: dict[str, object], side: Side, last_paise: Callable[[], int]) -> tuple[OrderKind, int, int]:
     """(kind, price, trigger): market orders become protected limits, a stop must leave room behind its trigger."""
     order_type = body.get("orderType")
     if not isinstance(order_type, str) or order_type not in _ORDER_TYPES:
-        _refuse(bad_input())
-    price_paise, trigger_paise = _paise(body.get("price")), _paise(body.get("triggerPrice"))
+        refuse(bad_input())
+    price_paise, trigger_paise = paise(body.get("price")), paise(body.get("triggerPrice"))
     if order_type == "LIMIT" and price_paise:
         return OrderKind.LIMIT, price_paise, 0
     if order_type == "MARKET" and (market_paise := last_paise()):
@@ -176,15 +203,15 @@ def _terms(body: dict[str, object], side: Side, last_paise: Callable[[], int]) -
         # Protection is added on the buying side whichever way the order goes: sells are refused just below.
         price_paise = _protected(trigger_paise, Side.BUY)
     elif order_type != "STOP_LOSS" or not price_paise or not trigger_paise:
-        _refuse(bad_input())
+        refuse(bad_input())
     if side is Side.BUY and price_paise <= trigger_paise:
-        _refuse(order_error("Price should be greater than Trigger Price"))
+        refuse(order_error("Price should be greater than Trigger Price"))
     if side is Side.SELL and trigger_paise <= price_paise:
-        _refuse(order_error("Trigger Price should be greater than Price"))
+        refuse(order_error("Trigger Price should be greater than Price"))
     return OrderKind.STOP_LIMIT, price_paise, trigger_paise
 
 
-def _protected(paise: int, side: Side) -> int:
+def _protected(price: int, side: Side) -> int:
     if side is Side.BUY:
-        return tick_up(paise + paise * PROTECTION_BPS // 10_000, 5)
-    return max(tick_down(paise - paise * PROTECTION_BPS // 10_000, 5), 5)
+        return tick_up(price + price * PROTECTION_BPS // 10_000, 5)
+    return max(tick_down(price - price * PROTECTION_BPS // 10_000, 5), 5)

@@ -61,9 +61,10 @@ def data_error(status: int, code: int, message: str) -> Reply:
     return success({"data": {str(code): message}, "status": "failed"}, status)
 
 
-def bad_input(message: str = "Missing required fields, bad values for parameters etc.") -> Reply:
+def bad_input(message: str | None = None) -> Reply:
     """400 DH-905, which on the real server too rarely says which field it was."""
-    return trading_error(400, "Input_Exception", "DH-905", message)
+    text = message or "Missing required fields, bad values for parameters etc."
+    return trading_error(400, "Input_Exception", "DH-905", text)
 
 
 def order_error(message: str, status: int = 400) -> Reply:
@@ -117,3 +118,75 @@ def data_unavailable() -> Reply:
         },
         400,
     )
+
+
+def empty(status: int) -> Reply:
+    """A status without a body."""
+    return Reply(status, b"")
+
+
+def page(text: str) -> Reply:
+    """What a person sees in a browser."""
+    return Reply(200, text.encode(), "text/html")
+
+
+def invalid_ip() -> Reply:
+    """400 DH-905: an order request from an address that is not registered."""
+    return bad_input("Invalid IP")
+
+
+def user_account() -> Reply:
+    """400 DH-903: the segment is not active."""
+    return trading_error(
+        400,
+        "User_Account",
+        "DH-903",
+        "Errors related to User's Account. Check if the required segments are activated or other requirements are met.",
+    )
+
+
+def no_access() -> Reply:
+    """401 DH-902: the account has no data plan."""
+    return trading_error(
+        401,
+        "Invalid_Access",
+        "DH-902",
+        "User has not subscribed to Data APIs or does not have access to Trading APIs. "
+        "Kindly subscribe to Data APIs to be able to fetch Data.",
+    )
+
+
+def data_not_subscribed() -> Reply:
+    """400 with data code 806."""
+    return data_error(400, 806, "Data APIs not subscribed")
+
+
+def refused(reason: str) -> Reply:
+    """The broker's no: a DH-905 for what cannot be asked, a DH-906 for what cannot be done."""
+    code, _, text = reason.partition(": ")
+    if code == "DH-905":
+        return bad_input(text)
+    return order_error(text if code == "DH-906" else reason)
+
+
+def no_data() -> Reply:
+    """400 DH-905: charts of something that is not listed."""
+    return bad_input("System is unable to fetch data due to incorrect parameters or no data present")
+
+
+def no_number(text: str) -> Reply:
+    """500 of the old paths, for a security id that is no number."""
+    return success(
+        {
+            "errorCode": "INTERNAL_SERVER_ERROR",
+            "httpStatus": "INTERNAL_SERVER_ERROR",
+            "internalErrorCode": "RS-9005",
+            "internalErrorMessage": f'For input string: "{text}"',
+        },
+        500,
+    )
+
+
+def auth_error(message: str) -> Reply:
+    """The auth host's no, with HTTP 200."""
+    return success({"message": message, "status": "error"})

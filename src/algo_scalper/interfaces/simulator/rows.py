@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 import msgspec
 
 from algo_scalper.domain.account import Funds
+from algo_scalper.domain.charges import Charges
 from algo_scalper.domain.instruments import Contract, Exchange, OptionType, key_security_id, key_segment
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
 from algo_scalper.domain.units import IST_OFFSET_NS, NS_PER_SECOND
 from algo_scalper.interfaces.simulator.master import display_name, expiry_with_time, trading_symbol
-from algo_scalper.interfaces.simulator.replies import java_rupees
+from algo_scalper.interfaces.simulator.replies import java_float, java_rupees
 from algo_scalper.simulation.exchange import FOREIGN_ID, ExchangeOrder, Fill
 
 NEVER = "0001-01-01 00:00:00"
 ORDER_TYPE = {OrderKind.LIMIT: "LIMIT", OrderKind.STOP_LIMIT: "STOP_LOSS"}
-_DRV_TYPE = {OptionType.CE: "CALL", OptionType.PE: "PUT"}
+DRV_TYPE = {OptionType.CE: "CALL", OptionType.PE: "PUT"}
 _ZERO = java_rupees(0)
+_LEG_NUMBER = {"STOP_LOSS_LEG": 2, "TARGET_LEG": 3}
 _FIRST_TRADE_ID = 1_000_000
 
 
@@ -40,7 +42,8 @@ def exchange_order_id(row: BrokerOrder, record: ExchangeOrder, exchange: Exchang
 
 def _exchange_ns(row: BrokerOrder, record: ExchangeOrder) -> int:
     """When the exchange last spoke of the order; 0 for one that never reached it."""
-    return 0 if row.status in (BrokerStatus.TRANSIT, BrokerStatus.REJECTED) else record.updated_ns
+    never = record.is_kept or row.status in (BrokerStatus.TRANSIT, BrokerStatus.REJECTED)
+    return 0 if never else record.updated_ns
 
 
 def remaining_quantity(row: BrokerOrder) -> int:
@@ -71,14 +74,14 @@ def order_row(row: BrokerOrder, record: ExchangeOrder, contract: Contract, clien
         "exchangeSegment": key_segment(row.key).name,
         "productType": record.product,
         "orderType": ORDER_TYPE[row.kind],
-        "validity": "DAY",
+        "validity": "IOC" if record.particulars.immediate else "DAY",
         "tradingSymbol": trading_symbol(contract),
         "securityId": str(key_security_id(row.key)),
         "quantity": row.quantity,
-        "disclosedQuantity": 0,
+        "disclosedQuantity": record.particulars.disclosed_quantity,
         "price": java_rupees(row.price_paise),
         "triggerPrice": java_rupees(row.trigger_paise),
-        "afterMarketOrder": False,
+        "afterMarketOrder": record.particulars.after_open_s is not None,
         "boProfitValue": _ZERO,
         "boStopLossValue": _ZERO,
         "legName": "NA",
@@ -86,11 +89,11 @@ def order_row(row: BrokerOrder, record: ExchangeOrder, contract: Contract, clien
         "updateTime": ist_text(record.updated_ns),
         "exchangeTime": ist_text(_exchange_ns(row, record)),
         "drvExpiryDate": contract.expiry.isoformat(),
-        "drvOptionType": _DRV_TYPE[contract.option_type],
+        "drvOptionType": DRV_TYPE[contract.option_type],
         "drvStrikePrice": java_rupees(contract.strike_paise),
         "omsErrorCode": "0",
         "omsErrorDescription": oms_text(row),
-        "algoId": "0",
+        "algoId": record.particulars.parent_id or "0",
         "remainingQuantity": remaining_quantity(row),
         "averageTradedPrice": average_rupees(row.filled_value_paise, row.filled_quantity),
         "filledQty": row.filled_quantity,
@@ -126,6 +129,46 @@ def trade_row(fill: Fill, record: ExchangeOrder, contract: Contract, client_id: 
         "drvOptionType": "NA",
         "drvStrikePrice": java_rupees(contract.strike_paise),
     }
+
+
+def history_row(
+    order: ExchangeOrder, contract: Contract, charges: Charges, at_ns: int, name: str, client_id: str
+) -> dict[str, object]:
+    """One element of ``GET /trades/{from}/{to}/{page}``: an order with what it cost, each line to four decimals."""
+    row = order.row()
+    return {
+        "dhanClientId": client_id,
+        "orderId": order.broker_id,
+        "exchangeOrderId": exchange_order_id(row, order, contract.exchange),
+        "exchangeTradeId": "0",
+        "transactionType": order.side.name,
+        "exchangeSegment": key_segment(order.key).name,
+        "productType": order.product,
+        "orderType": ORDER_TYPE[order.kind],
+        "customSymbol": name,
+        "securityId": str(key_security_id(order.key)),
+        "tradedQuantity": order.filled_quantity,
+        "tradedPrice": average_rupees(order.filled_value_paise, order.filled_quantity),
+        "isin": "",
+        "instrument": "OPTIDX",
+        "sebiTax": _exact(charges.sebi_e9),
+        "stt": _exact(charges.stt_e9),
+        "brokerageCharges": _exact(charges.brokerage_e9),
+        "serviceTax": _exact(charges.gst_e9),
+        "exchangeTransactionCharges": _exact(charges.exchange_e9 + charges.ipft_e9),
+        "stampDuty": _exact(charges.stamp_e9),
+        "createTime": "NA",
+        "updateTime": "NA",
+        "exchangeTime": ist_text(at_ns),
+        "drvExpiryDate": "NA",
+        "drvOptionType": DRV_TYPE[contract.option_type],
+        "drvStrikePrice": java_rupees(contract.strike_paise),
+    }
+
+
+def _exact(paise_e9: int) -> msgspec.Raw:
+    """A charge in rupees with four decimals."""
+    return java_float(round(paise_e9 / 1e11, 4))
 
 
 def position_row(
@@ -164,7 +207,7 @@ def position_row(
         "dayBuyValue": java_rupees(position.bought_value_paise),
         "daySellValue": java_rupees(position.sold_value_paise),
         "drvExpiryDate": expiry_with_time(contract),
-        "drvOptionType": _DRV_TYPE[contract.option_type],
+        "drvOptionType": DRV_TYPE[contract.option_type],
         "drvStrikePrice": java_rupees(contract.strike_paise),
         "crossCurrency": False,
     }
@@ -172,16 +215,16 @@ def position_row(
 
 def funds_body(funds: Funds, client_id: str) -> dict[str, object]:
     """``GET /fundlimit``, with the real misspellings; the balance includes collateral."""
-    available = java_rupees(funds.available_paise)
+    available, own = java_rupees(funds.available_paise), funds.available_paise - funds.collateral_paise
     return {
         "dhanClientId": client_id,
         "availabelBalance": available,
         "sodLimit": java_rupees(funds.start_of_day_paise),
         "collateralAmount": java_rupees(funds.collateral_paise),
         "receiveableAmount": _ZERO,
-        "utilizedAmount": java_rupees(max(funds.start_of_day_paise - funds.available_paise, 0)),
+        "utilizedAmount": java_rupees(max(funds.start_of_day_paise - own, 0)),
         "blockedPayoutAmount": _ZERO,
-        "withdrawableBalance": available,
+        "withdrawableBalance": java_rupees(own),
     }
 
 
@@ -206,23 +249,25 @@ def order_alert(
         "product": "I" if record.product is Product.INTRADAY else "M",
         "txnType": "B" if row.side is Side.BUY else "S",
         "orderType": "LMT" if row.kind is OrderKind.LIMIT else "SL",
-        "validity": "DAY",
+        "validity": "IOC" if record.particulars.immediate else "DAY",
+        "discQuantity": record.particulars.disclosed_quantity,
         "remainingQuantity": remaining_quantity(row),
         "quantity": row.quantity,
         "tradedQty": row.filled_quantity,
         "price": _number(row.price_paise),
         "triggerPrice": _number(row.trigger_paise),
         "tradedPrice": _number(last_fill_paise),
+        "algoOrdNo": record.particulars.parent_id,
         "avgTradedPrice": _number(row.filled_value_paise / row.filled_quantity if row.filled_quantity else 0),
         "strategyId": "NA",
-        "offMktFlag": "0",
+        "offMktFlag": "0" if record.particulars.after_open_s is None else "1",
         "orderDateTime": ist_text(record.created_ns),
         "exchOrderTime": ist_text(_exchange_ns(row, record)),
         "lastUpdatedTime": ist_text(record.updated_ns),
-        "remarks": " " if by_hand else "NR",
+        "remarks": "Super Order" if record.particulars.leg else " " if by_hand else "NR",
         "mktType": "NL",
         "reasonDescription": oms_text(row),
-        "legNo": 1,
+        "legNo": _LEG_NUMBER.get(record.particulars.leg, 1),
         "instrument": "OPTIDX",
         "symbol": trading_symbol(contract)[:15],
         "productName": record.product,

@@ -16,24 +16,26 @@ from pathlib import Path
 import msgspec
 from aiohttp import WSMsgType, web
 
-from algo_scalper.domain.errors import ConfigError
+from algo_scalper.domain.errors import ConfigError, DataError
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, clock_text
+from algo_scalper.interfaces.simulator.account import AccountFacts, changed
+from algo_scalper.interfaces.simulator.calls import Call
 from algo_scalper.interfaces.simulator.clock import PacedTime, Ready, SteppedTime
-from algo_scalper.interfaces.simulator.desk import SIMULATED, Desk
-from algo_scalper.interfaces.simulator.endpoints import Call
-from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal, TokenState
+from algo_scalper.interfaces.simulator.desk import Desk
+from algo_scalper.interfaces.simulator.endpoints import find
+from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
+from algo_scalper.interfaces.simulator.paths.auth import is_partner
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, internal_error, not_found, success
 from algo_scalper.interfaces.simulator.state import StateFile
-from algo_scalper.interfaces.simulator.venue import TOKEN_EXPIRED, Inquiry, Lost, OrderSession, Venue
+from algo_scalper.interfaces.simulator.venue import AUTHENTICATION_FAILED, Inquiry, Lost, OrderSession, Venue
 from algo_scalper.simulation.world import World
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9200
 PING_EVERY_NS = 10 * NS_PER_SECOND
 PONG_WITHIN_NS = 40 * NS_PER_SECOND
-AUTHENTICATION_FAILED = 808
 INVALID_REQUEST = 814
 LOGIN_CODE = 42
 
@@ -66,8 +68,8 @@ class SimulatorConfig(msgspec.Struct, frozen=True):
     """Are Dhan's rate limits enforced?"""
     state: Path | None = None
     """Where the account's books are kept over a restart; None keeps them in memory."""
-    client_id: str = SIMULATED
-    token: str = SIMULATED
+    account: AccountFacts = AccountFacts()
+    """Who the account is; what a state file remembers of it comes first."""
 
 
 class _Attach(msgspec.Struct, frozen=True):
@@ -90,6 +92,7 @@ class _LoginRequest(msgspec.Struct, frozen=True):
 class _Login(msgspec.Struct, frozen=True):
     LoginReq: _LoginRequest = _LoginRequest()
     UserType: str = ""
+    Secret: str = ""
 
 
 class SimulatorServer:
@@ -98,10 +101,18 @@ class SimulatorServer:
     def __init__(self, world: World, config: SimulatorConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self.venue = Venue(Desk(world, config.client_id, config.token), limited=config.limited)
-        if config.state is not None:
-            state = StateFile(config.state)
-            self.venue.on_change = lambda: state.save(world, clock.now_ns())
+        state = StateFile(config.state) if config.state is not None else None
+        kept = state.load(world.market.day) if state is not None else None
+        desk = Desk(
+            world,
+            config.account,
+            kept.account if kept is not None else None,
+            kept.standing if kept is not None else None,
+        )
+        desk.real_ns = clock.now_ns
+        self.venue = Venue(desk, limited=config.limited)
+        if state is not None:
+            self.venue.on_change = lambda: state.save(desk, clock.now_ns())
         self.stepped = SteppedTime(self.venue) if config.stepped else None
         self.paced = None if config.stepped else PacedTime(self.venue, clock, config.rate)
         self.port = 0
@@ -114,6 +125,8 @@ class SimulatorServer:
         app = web.Application(middlewares=[_guard])
         app.router.add_get("/sim/status", self._status)
         app.router.add_post("/sim/faults", self._faults)
+        app.router.add_get("/sim/account", self._account)
+        app.router.add_post("/sim/account", self._change_account)
         app.router.add_post("/sim/shutdown", self._shutdown)
         app.router.add_get("/sim/clock", self._clock_socket)
         app.router.add_route("*", "/{path:.*}", self._any)
@@ -163,6 +176,8 @@ class SimulatorServer:
             token=request.headers.get("access-token", ""),
             client_id=request.headers.get("client-id", ""),
             body=await request.read(),
+            query=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
         )
         inquiry = Inquiry(call, asyncio.get_running_loop().create_future())
         sequence = request.headers.get("X-Sim-Seq", "")
@@ -171,7 +186,8 @@ class SimulatorServer:
             self.stepped.take(inquiry)
         else:
             if self.paced is not None:
-                if call.method != "GET" and call.path.startswith("/orders"):
+                found = find(call.method, call.path)
+                if found is not None and found[0].is_order:
                     self.paced.begin()
                 self.paced.catch_up()
             self.venue.take(inquiry)
@@ -198,11 +214,9 @@ class SimulatorServer:
         self._begin()
         session = self.venue.open_feed()
         query = request.query
-        if refusal is FeedRefusal.DISCONNECT or not self.venue.admits(
-            query.get("token", ""), query.get("clientId", "")
-        ):
-            dead = self.venue.faults.token is TokenState.DEAD
-            session.disconnect(TOKEN_EXPIRED if dead else AUTHENTICATION_FAILED)
+        reason = self.venue.feed_refusal(query.get("token", ""), query.get("clientId", ""))
+        if refusal is FeedRefusal.DISCONNECT or reason:
+            session.disconnect(reason or AUTHENTICATION_FAILED)
         elif query.get("version") != "2" or query.get("authType") != "2":
             session.disconnect(INVALID_REQUEST)
 
@@ -247,6 +261,8 @@ class SimulatorServer:
         except msgspec.DecodeError:
             return False
         request = login.LoginReq
+        if login.UserType == "PARTNER":
+            return request.MsgCode == LOGIN_CODE and is_partner(self.venue.desk, request.ClientId, login.Secret)
         return request.MsgCode == LOGIN_CODE and self.venue.admits(request.Token, request.ClientId)
 
     # Time
@@ -354,6 +370,7 @@ class SimulatorServer:
     async def _status(self, _: web.Request) -> web.StreamResponse:
         venue = self.venue
         book = venue.world.book()
+        standing = venue.desk.standing
         now_ns = self.now_ns()
         return _response(
             success(
@@ -377,6 +394,13 @@ class SimulatorServer:
                     "orders": len(book.orders),
                     "positions": {str(held.key): held.net_quantity for held in book.positions},
                     "available_paise": book.funds.available_paise,
+                    "standing": {
+                        "super_orders": sum(not one.is_over for one in standing.super_orders.values()),
+                        "forever_orders": sum(one.is_waiting for one in standing.forever_orders.values()),
+                        "triggers": sum(one.can_fire for one in standing.price_triggers.values()),
+                        "pnl_exit": standing.pnl_exit.status,
+                        "kill_switch": standing.kill_switch,
+                    },
                     "faults": venue.faults,
                     "held": venue.held,
                     "rate_limited": venue.limits.refused,
@@ -394,6 +418,21 @@ class SimulatorServer:
         self._catch_up()
         self.venue.break_something(wanted)
         return _response(success({"faults": self.venue.faults, "now_ns": self.now_ns()}))
+
+    async def _account(self, _: web.Request) -> web.StreamResponse:
+        """Everything that is so of the account, its well-known secrets too."""
+        return _response(success(self.venue.desk.facts))
+
+    async def _change_account(self, request: web.Request) -> web.StreamResponse:
+        try:
+            facts = changed(self.venue.desk.facts, await request.read())
+        except DataError as wrong:
+            return _response(bad_input(str(wrong)))
+        self._catch_up()
+        self.venue.desk.apply(facts)
+        self.venue.see_account(facts)
+        self.venue.on_change()
+        return _response(success(self.venue.desk.facts))
 
     async def _shutdown(self, _: web.Request) -> web.StreamResponse:
         self.stopped.set()
@@ -439,6 +478,8 @@ async def _write(request: web.Request, socket: web.WebSocketResponse, outbox: Ou
 def _response(reply: Reply) -> web.Response:
     if reply.location:
         return web.Response(status=reply.status, headers={"Location": reply.location})
+    if not reply.body:
+        return web.Response(status=reply.status)
     return web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 
 from algo_scalper.domain.errors import DataError
+from algo_scalper.interfaces.simulator.account import AccountState
+from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.simulation.exchange import ExchangeState, next_day
-from algo_scalper.simulation.world import World
+from algo_scalper.simulation.standing import StandingState
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -20,6 +22,8 @@ class Saved(msgspec.Struct, frozen=True):
     real_ns: int
     """The real clock's."""
     exchange: ExchangeState
+    account: AccountState | None = None
+    standing: StandingState | None = None
 
     def resumed_ns(self, real_ns: int, rate: float) -> int:
         """Virtual time now: the market went on at ``rate`` while nobody served it. Nothing is added for a rate of 0."""
@@ -35,9 +39,11 @@ class StateFile:
         self._path = path
         self._next = path.with_name(path.name + ".next")
 
-    def save(self, world: World, real_ns: int) -> None:
-        """Keep the world's books as they stand."""
-        saved = Saved(world.now_ns, real_ns, world.exchange.export())
+    def save(self, desk: Desk, real_ns: int) -> None:
+        """Keep the account and its books as they stand."""
+        world = desk.world
+        account, standing = desk.account.export(), desk.standing.export()
+        saved = Saved(world.now_ns, real_ns, world.exchange.export(), account, standing)
         self._next.write_bytes(msgspec.json.encode(saved))
         self._next.replace(self._path)
 
@@ -58,5 +64,6 @@ class StateFile:
         if kept.day > day:
             raise DataError(f"{self._path} is of {kept.day}, after {day}; remove it or simulate a later day")
         if kept.day < day:
-            return Saved(0, saved.real_ns, next_day(kept, day))
+            standing = saved.standing.next_day() if saved.standing is not None else StandingState()
+            return Saved(0, saved.real_ns, next_day(kept, day), saved.account, standing)
         return saved

@@ -12,36 +12,50 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from algo_scalper.domain.commands import PlaceOrder
 from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.instruments import key_security_id
 from algo_scalper.domain.market import OptionChain
 from algo_scalper.domain.orders import Side
 from algo_scalper.domain.ports import Accepted, Rejected
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, tick_down
-from algo_scalper.interfaces.simulator.desk import Desk
-from algo_scalper.interfaces.simulator.endpoints import (
+from algo_scalper.interfaces.simulator.account import AccountFacts
+from algo_scalper.interfaces.simulator.calls import (
     Access,
     Asked,
     BookAsked,
     Call,
     ChainAsked,
+    DeedAsked,
     Endpoint,
     OrderAsked,
-    budget_key,
-    find,
-    turned_away,
 )
+from algo_scalper.interfaces.simulator.desk import Desk
+from algo_scalper.interfaces.simulator.endpoints import budget_key, find, turned_away, without_data_plan
 from algo_scalper.interfaces.simulator.faults import FaultRequest, Faults, Hand, TokenState
 from algo_scalper.interfaces.simulator.feed import FeedSession
 from algo_scalper.interfaces.simulator.limits import RateLimits
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
 from algo_scalper.interfaces.simulator.replies import Reply, internal_error, not_found, order_error, rate_limited
 from algo_scalper.interfaces.simulator.rows import order_alert
-from algo_scalper.simulation.world import Answer, BookQuery, ChainQuery, Delivery, Push, Question, Quoted
+from algo_scalper.simulation.account_book import PLAIN
+from algo_scalper.simulation.world import (
+    Answer,
+    BookQuery,
+    ChainQuery,
+    Delivery,
+    Done,
+    Errand,
+    Push,
+    Question,
+    Quoted,
+)
 
 MOST_FEEDS = 5
 TOO_MANY_CONNECTIONS = 805
+NOT_SUBSCRIBED = 806
 TOKEN_EXPIRED = 807
+AUTHENTICATION_FAILED = 808
 _HAND_SLIP_BPS = 1_000
 
 
@@ -124,6 +138,9 @@ class Venue:
         self._held: list[Inquiry] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._sockets_made = 0
+        self._standing_keys: frozenset[int] = frozenset()
+        self._token_ends_ns = 0
+        self.see_account(desk.account.facts)
 
     # Time
 
@@ -140,10 +157,29 @@ class Venue:
         while self._due and self._due[0][0] <= at_ns:
             heapq.heappop(self._due)[2]()
         self._deliver(deliveries)
+        self._attend_standing()
         # Futures and outboxes are filled; not a byte has left before this returns.
         if at_ns // NS_PER_SECOND != second_before or any(isinstance(each, Answer | Push) for each in deliveries):
             self.on_change()
         return Stepped(self._answered, self._lost)
+
+    def _attend_standing(self) -> None:
+        """Super orders, triggers and their like see the prices of this instant; what they wait for is watched."""
+        standing = self.desk.standing
+        if standing.is_idle:
+            return
+        acted = standing.react()
+        wanted = standing.keys()
+        if wanted != self._standing_keys:
+            fresh, gone = wanted - self._standing_keys, self._standing_keys - wanted
+            self._standing_keys = wanted
+            self._watched.update(fresh)
+            self.world.watch(key for key in fresh if self._watched[key] == 1)
+            self._unwatch(sorted(gone))
+            acted = True
+        if acted:
+            self.on_change()
+            self.on_schedule()
 
     def run_until(self, at_ns: int, most_steps: int) -> bool:
         """Step through everything up to ``at_ns``; False when ``most_steps`` were not enough."""
@@ -197,8 +233,11 @@ class Venue:
     def _refused(self, endpoint: Endpoint, inquiry: Inquiry) -> Reply | None:
         """Turned away for its token or its rate, before anything is looked at."""
         call = inquiry.call
-        if endpoint.access is not Access.OPEN and not self.admits(call.token, call.client_id or self.desk.client_id):
-            return turned_away(endpoint.access)
+        if endpoint.access is not Access.OPEN:
+            if not self.admits(call.token, call.client_id or self.desk.client_id):
+                return turned_away(endpoint.access)
+            if not self.desk.account.facts.data_plan and (unpaid := without_data_plan(endpoint.access)) is not None:
+                return unpaid
         counted = self.limited and (self.time_runs or inquiry.sequence)
         if counted and not self.limits.take(endpoint.family, self.world.now_ns, budget_key(call)):
             return rate_limited()
@@ -207,16 +246,23 @@ class Venue:
     def admits(self, token: str, client_id: str) -> bool:
         """Are these the account's credentials, and alive?"""
         good = self.faults.token is TokenState.GOOD
-        return good and token == self.desk.token and client_id == self.desk.client_id
+        known = self.desk.account.admits(token, self.world.now_ns)
+        return good and known and client_id == self.desk.client_id
 
     def _ask(self, inquiry: Inquiry, asked: Asked) -> None:
         """Send it to the world; readings outside stepped time are answered at once, without any passing."""
         inquiry.asked = asked
         if isinstance(asked, OrderAsked):
-            if self.faults.lose_after:
-                self.faults.lose_after -= 1
-                inquiry.lose_answer = True
-            self._submit(inquiry, asked.command)
+            inquiry.lose_answer = self._loses_answer()
+            # What an order carries besides is the exchange's to know; a plain one goes as it always went.
+            command, more = asked.command, asked.particulars
+            if isinstance(command, PlaceOrder) and more != PLAIN:
+                self._submit(inquiry, Errand(lambda at_ns: self.world.place(command, at_ns, more)))
+            else:
+                self._submit(inquiry, command)
+        elif isinstance(asked, DeedAsked):
+            inquiry.lose_answer = self._loses_answer()
+            self._submit(inquiry, Errand(asked.act))
         elif isinstance(asked, BookAsked):
             if inquiry.sequence:
                 self._submit(inquiry, BookQuery())
@@ -228,6 +274,13 @@ class Venue:
             self._submit(inquiry, ChainQuery(asked.underlying, asked.expiry))
         else:
             self._answer(inquiry, asked.print(self.world.chain(asked.underlying, asked.expiry)))
+
+    def _loses_answer(self) -> bool:
+        """Is the answer to this order request one of those that get lost?"""
+        if not self.faults.lose_after:
+            return False
+        self.faults.lose_after -= 1
+        return True
 
     def _submit(self, inquiry: Inquiry, request: Question) -> None:
         self._number += 1
@@ -399,6 +452,45 @@ class Venue:
         self._drop_feeds()
         self._drop_order_sockets()
 
+    # The account
+
+    def see_account(self, facts: AccountFacts) -> None:
+        """The account is like this now: what that ends, ends."""
+        account = self.desk.account
+        if not facts.token_alive:
+            self._token_died()
+        elif not facts.data_plan:
+            self._disconnect_feeds(NOT_SUBSCRIBED)
+        ends_ns = account.web_expires_ns if facts.token_expires else 0
+        if ends_ns > self.world.now_ns and ends_ns != self._token_ends_ns:
+            self._token_ends_ns = ends_ns
+            self.later(ends_ns - self.world.now_ns, lambda: self._token_ended(ends_ns))
+        elif facts.token_expires and ends_ns <= self.world.now_ns:
+            self._token_ended(ends_ns)
+
+    def _token_ended(self, ends_ns: int) -> None:
+        """The time of the web's token is up; nothing happens if it was given another, or another token is in use."""
+        account = self.desk.account
+        if account.web_expires_ns == ends_ns and account.minted is None:
+            self._token_died()
+
+    def _token_died(self) -> None:
+        self._disconnect_feeds(TOKEN_EXPIRED)
+        self._drop_order_sockets()
+
+    def _disconnect_feeds(self, reason: int) -> None:
+        for session in list(self.feeds):
+            session.disconnect(reason)
+            self.close_feed(session)
+
+    def feed_refusal(self, token: str, client_id: str) -> int:
+        """Why a feed connection with these credentials is turned away, as a disconnect code; 0 when it is not."""
+        if not self.admits(token, client_id):
+            ours = client_id == self.desk.client_id and self.desk.account.is_known(token)
+            dead = self.faults.token is TokenState.DEAD or ours
+            return TOKEN_EXPIRED if dead else AUTHENTICATION_FAILED
+        return 0 if self.desk.account.facts.data_plan else NOT_SUBSCRIBED
+
     # Faults
 
     def break_something(self, request: FaultRequest) -> None:
@@ -413,10 +505,7 @@ class Venue:
         if request.clear:
             self._thaw()
         if request.token is TokenState.DEAD:
-            for session in list(self.feeds):
-                session.disconnect(TOKEN_EXPIRED)
-                self.close_feed(session)
-            self._drop_order_sockets()
+            self._token_died()
         if request.drop_feeds:
             self._drop_feeds()
         if request.drop_order_sockets:
@@ -453,6 +542,10 @@ class Venue:
 def _printed(asked: Asked, delivery: Answer) -> Reply:
     """The world's answer as HTTP."""
     result = delivery.result
+    if isinstance(result, Done):
+        if isinstance(result.value, Reply):
+            return result.value
+        result = result.value if isinstance(result.value, Accepted | Rejected) else result
     if isinstance(asked, OrderAsked) and isinstance(result, Accepted):
         return asked.accepted(result.broker_id)
     if isinstance(asked, OrderAsked) and isinstance(result, Rejected):
