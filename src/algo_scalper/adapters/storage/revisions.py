@@ -10,7 +10,7 @@ from algo_scalper.adapters.storage.database import Database, Part
 from algo_scalper.adapters.storage.tables import REFERENCE, TRADING
 from algo_scalper.domain.errors import StoreError
 
-HEAD: dict[Part, str] = {"trading": "trading_0001", "reference": "reference_0001"}
+HEAD: dict[Part, str] = {"trading": "trading_0002", "reference": "reference_0004"}
 METADATA: dict[Part, sa.MetaData] = {"trading": TRADING, "reference": REFERENCE}
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x5CA1BE5  # PostgreSQL: one process at a time creates or migrates

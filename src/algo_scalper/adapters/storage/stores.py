@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from algo_scalper.adapters.marks import Mark, no_mark
+from algo_scalper.adapters.storage.catalog import CatalogStore
+from algo_scalper.adapters.storage.change_store import ChangeStore
 from algo_scalper.adapters.storage.database import Database, Part, postgres_database, sqlite_database
+from algo_scalper.adapters.storage.job_runs import JobRuns
 from algo_scalper.adapters.storage.reference import DecisionLog, ReferenceStore
+from algo_scalper.adapters.storage.retention import Retention
 from algo_scalper.adapters.storage.revisions import bring_to_head, check_whole
+from algo_scalper.adapters.storage.tables import positions, settings
 from algo_scalper.adapters.storage.trading import TradingStore
+from algo_scalper.adapters.storage.watch_store import WatchStore
 from algo_scalper.domain.errors import AlgoScalperError, StoreError
+from algo_scalper.domain.positions import PositionState
 
 
 class Stores:
@@ -19,16 +30,46 @@ class Stores:
         self._trading = trading
         self._reference = reference
         self.reference = ReferenceStore(reference)
+        self.catalog = CatalogStore(reference)
         self.decisions = DecisionLog(reference)
+        self.job_runs = JobRuns(reference)
+        self.retention = Retention(reference)
+        self.watchlist = WatchStore(reference)
 
     @property
     def where(self) -> tuple[str, str]:
         """Where the trading and the reference store lie, for people; no password in it."""
         return self._trading.where, self._reference.where
 
+    @property
+    def databases(self) -> tuple[Database, Database]:
+        """Trading and reference, for who copies them."""
+        return self._trading, self._reference
+
+    def answer(self) -> None:
+        """Ask each for something small; `StoreError` when one does not answer."""
+        for database in self.databases:
+            with database.read("asking whether it answers") as connection:
+                connection.execute(sa.select(sa.literal(1)))
+
+    def held(self) -> tuple[str, ...]:
+        """What any account holds, as ``PAPER: NIFTY 01 DEC 24500 CE``."""
+        c = positions.c
+        query = (
+            sa.select(c.account, c.contract)
+            .where(c.state != PositionState.CLOSED.value)
+            .order_by(c.account, c.contract)
+        )
+        with self._trading.read("looking for open positions") as connection:
+            return tuple(f"{account}: {contract}" for account, contract in connection.execute(query))
+
     def trading(self, account: str) -> TradingStore:
         """The trading store of one account."""
         return TradingStore(self._trading, account, self.decisions)
+
+    def changes(self, account: str) -> ChangeStore:
+        """Settings and rules one account has changed."""
+        return ChangeStore(self._trading, account)
 
     def close(self) -> None:
         """Write the decisions that wait and give back all connections."""
@@ -53,6 +94,32 @@ def open_stores(url: str | None, data_dir: Path, *, mark: Mark = no_mark) -> Sto
     except AlgoScalperError:
         trading.close()
         raise
+
+
+@contextmanager
+def open_catalog(url: str | None, data_dir: Path, *, mark: Mark = no_mark) -> Iterator[CatalogStore]:
+    """The catalog alone, for an import: the trading store is not touched. Raises as `open_stores`."""
+    database = _open(url, data_dir, "reference", mark)
+    try:
+        yield CatalogStore(database)
+    finally:
+        database.close()
+
+
+def stored_settings(url: str | None, data_dir: Path, account: str) -> dict[str, str]:
+    """The settings an account has stored, by name; empty where there is no store yet. Nothing is created or migrated."""
+    path = data_dir / "trading.sqlite3"
+    if not url and not path.exists():
+        return {}
+    database = postgres_database(url, "trading") if url else sqlite_database(path, "trading")
+    try:
+        with database.read("looking for stored settings") as connection:
+            if not sa.inspect(connection).has_table("settings"):
+                return {}
+            mine = sa.select(settings.c.name, settings.c.value).where(settings.c.account == account)
+            return {row.name: row.value for row in connection.execute(mine)}
+    finally:
+        database.close()
 
 
 def _open(url: str | None, data_dir: Path, part: Part, mark: Mark) -> Database:

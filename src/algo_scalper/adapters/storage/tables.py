@@ -10,10 +10,11 @@ A change here needs a migration beside it; a test holds the two equal.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
+from enum import Enum, StrEnum
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -28,8 +29,46 @@ from sqlalchemy import (
 )
 
 from algo_scalper.domain.decisions import DecisionKind, Direction, ExitReason
+from algo_scalper.domain.instruments import OptionType, Segment
 from algo_scalper.domain.orders import OrderKind, OrderState, Purpose, Request, Side
 from algo_scalper.domain.positions import PositionState
+
+
+class ChangeKind(StrEnum):
+    """What a person may change while nothing is restarted."""
+
+    SETTING = "setting"
+    RULE = "rule"
+
+
+class GenerationState(StrEnum):
+    """What a catalog's generation is: being written, whole, or only remembered."""
+
+    BUILDING = "building"
+    PUBLISHED = "published"
+    PRUNED = "pruned"
+
+
+class RunOutcome(StrEnum):
+    """What became of a job's run."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    """It could not do its work, or found what must not be."""
+    SKIPPED = "skipped"
+    """Its time came and nothing was run: too late, or an earlier run was still at it."""
+    ABANDONED = "abandoned"
+    """Its process fell silent or ended before the run did."""
+
+
+class RunCause(StrEnum):
+    """Why a job ran then."""
+
+    CLOCK = "clock"
+    MADE_UP = "made up"
+    HAND = "by hand"
+
 
 TRADING = MetaData()
 REFERENCE = MetaData()
@@ -41,6 +80,12 @@ def one_of(column: str, members: Iterable[Enum]) -> CheckConstraint:
     """The column holds the value of a member of this enum and nothing else."""
     values = ", ".join(repr(member.value) for member in members)
     return CheckConstraint(f"{column} IN ({values})", name=f"{column}_known")
+
+
+def one_of_names(column: str, members: Iterable[Enum]) -> CheckConstraint:
+    """As `one_of`, by the members' names."""
+    names = ", ".join(repr(member.name) for member in members)
+    return CheckConstraint(f"{column} IN ({names})", name=f"{column}_known")
 
 
 def _account() -> Column[str]:
@@ -228,6 +273,46 @@ settings = Table(
     _count("changed_ns"),
 )
 
+setting_changes = Table(
+    "setting_changes",
+    TRADING,
+    Column("number", _NUMBER, primary_key=True),
+    _word("account"),
+    _count("at_ns"),
+    _word("who"),
+    _word("kind"),
+    _word("name"),
+    Column("was", Text),
+    Column("now", Text),
+    _word("effect"),
+    one_of("kind", ChangeKind),
+    CheckConstraint("was IS NOT NULL OR now IS NOT NULL", name="something_changed"),
+    Index("setting_changes_by_name", "account", "kind", "name"),
+)
+"""Who changed which setting or rule, from what, to what, and from when on it counts. NULL: nothing was stored."""
+
+rule_overrides = Table(
+    "rule_overrides",
+    TRADING,
+    _account(),
+    Column("key", Text, primary_key=True),
+    _word("value"),
+    _word("changed_by"),
+    _count("changed_ns"),
+)
+"""Rules changed at run time: they stand over ``algo.yml`` until a person takes them back."""
+
+rules_in_force = Table(
+    "rules_in_force",
+    TRADING,
+    _account(),
+    Column("day", Date, primary_key=True),
+    _count("version"),
+    _count("changed_ns"),
+    Column("record", LargeBinary, nullable=False),
+)
+"""What a day was last traded by: no start of that day may trade by looser limits."""
+
 audit_log = Table(
     "audit_log",
     TRADING,
@@ -274,10 +359,39 @@ job_runs = Table(
     REFERENCE,
     Column("number", _NUMBER, primary_key=True),
     _word("job"),
+    # Empty for what is done once for the whole database.
+    _word("account"),
+    _count("scheduled_ns"),
+    _word("cause"),
     _count("started_ns"),
+    _count("seen_ns"),
     Column("ended_ns", BigInteger),
-    Column("failure", Text),
-    Index("job_runs_by_job", "job", "started_ns"),
+    _word("outcome"),
+    _word("message"),
+    _word("run_by"),
+    one_of("cause", RunCause),
+    one_of("outcome", RunOutcome),
+    CheckConstraint("(ended_ns IS NULL) = (outcome = 'running')", name="ended_when_over"),
+    # The claim: one run of a job and its time. What a dead process left may be run again.
+    Index(
+        "job_runs_one_a_time",
+        "job",
+        "account",
+        "scheduled_ns",
+        unique=True,
+        sqlite_where=text("outcome <> 'abandoned'"),
+        postgresql_where=text("outcome <> 'abandoned'"),
+    ),
+    # No two runs of one job overlap, whatever time each is for.
+    Index(
+        "job_runs_one_running",
+        "job",
+        "account",
+        unique=True,
+        sqlite_where=text("outcome = 'running'"),
+        postgresql_where=text("outcome = 'running'"),
+    ),
+    Index("job_runs_by_start", "started_ns"),
 )
 
 candles = Table(
@@ -295,3 +409,130 @@ candles = Table(
         name="inside_high_and_low",
     ),
 )
+
+# --- the catalog: what is listed, one generation beside the other; the one row of `catalog_current` says which is read ---
+
+catalog_generations = Table(
+    "catalog_generations",
+    REFERENCE,
+    Column("number", _NUMBER, primary_key=True),
+    _word("state"),
+    _word("digest"),
+    _word("source"),
+    _word("layout"),
+    Column("day", Date, nullable=False),
+    _count("started_ns"),
+    Column("published_ns", BigInteger),
+    _count("file_rows"),
+    _count("instrument_rows"),
+    _count("derivative_rows"),
+    _word("forced"),
+    one_of("state", GenerationState),
+    CheckConstraint("(published_ns IS NULL) = (state = 'building')", name="published_when_built"),
+)
+
+catalog_current = Table(
+    "catalog_current",
+    REFERENCE,
+    Column("one", Integer, primary_key=True, autoincrement=False),
+    Column("generation", BigInteger, nullable=False),
+    CheckConstraint("one = 1", name="only_one"),
+    ForeignKeyConstraint(["generation"], ["catalog_generations.number"], name="current_is_a_generation"),
+)
+
+instruments = Table(
+    "instruments",
+    REFERENCE,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    _word("exchange"),
+    _word("kind"),
+    _word("symbol"),
+    _word("name"),
+    _word("series"),
+    _word("isin"),
+    _count("lot"),
+    Column("tick_paise", BigInteger),
+    Column("freeze_quantity", BigInteger),
+    CheckConstraint("lot > 0 AND (tick_paise IS NULL OR tick_paise > 0)", name="lot_and_tick_positive"),
+    CheckConstraint("freeze_quantity IS NULL OR freeze_quantity >= lot", name="freeze_holds_a_lot"),
+    Index("instruments_by_symbol", "generation", "symbol"),
+    sqlite_with_rowid=False,
+)
+
+derivatives = Table(
+    "derivatives",
+    REFERENCE,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    _word("exchange"),
+    _word("kind"),
+    _word("underlying"),
+    _count("underlying_key"),
+    Column("expiry", Date, nullable=False),
+    Column("strike_paise", BigInteger),
+    Column("option_type", Text),
+    _count("lot"),
+    _count("tick_paise"),
+    Column("freeze_quantity", BigInteger),
+    _word("expiry_flag"),
+    _word("name"),
+    one_of("option_type", OptionType),
+    CheckConstraint("(strike_paise IS NULL) = (option_type IS NULL)", name="strike_with_side"),
+    CheckConstraint("strike_paise IS NULL OR strike_paise > 0", name="strike_positive"),
+    CheckConstraint("lot > 0 AND tick_paise > 0", name="lot_and_tick_positive"),
+    CheckConstraint("freeze_quantity IS NULL OR freeze_quantity >= lot", name="freeze_holds_a_lot"),
+    # A contract is (underlying, expiry, strike, side) on its exchange; trading symbols are not unique.
+    Index(
+        "derivatives_one_a_contract",
+        "generation",
+        "underlying_key",
+        "expiry",
+        "strike_paise",
+        "option_type",
+        unique=True,
+    ),
+    sqlite_with_rowid=False,
+)
+
+catalog_changes = Table(
+    "catalog_changes",
+    REFERENCE,
+    Column("number", _NUMBER, primary_key=True),
+    _count("generation"),
+    _count("at_ns"),
+    _word("underlying"),
+    _word("what"),
+    _word("place"),
+    _word("was"),
+    _word("now"),
+    Column("waits", Boolean, nullable=False),
+    Column("accepted_by", Text),
+    Column("accepted_ns", BigInteger),
+    CheckConstraint("(accepted_by IS NULL) = (accepted_ns IS NULL)", name="accepted_by_somebody"),
+    ForeignKeyConstraint(["generation"], ["catalog_generations.number"], name="change_of_a_generation"),
+    Index("catalog_changes_by_generation", "generation"),
+)
+
+catalog_facts = Table(
+    "catalog_facts",
+    REFERENCE,
+    Column("name", Text, primary_key=True),
+    _word("value"),
+    _count("changed_ns"),
+)
+"""Statistics of the last import under the original's names, as text."""
+
+watchlist_items = Table(
+    "watchlist_items",
+    REFERENCE,
+    Column("segment", Text, primary_key=True),
+    Column("security_id", BigInteger, primary_key=True, autoincrement=False),
+    _word("label"),
+    Column("active", Boolean, nullable=False),
+    _word("changed_by"),
+    _count("changed_ns"),
+    one_of_names("segment", Segment),
+    CheckConstraint("security_id > 0", name="security_id_positive"),
+)
+"""What is watched beside what is traded. An item taken off stays, inactive, with who took it off."""
