@@ -44,6 +44,10 @@ REFUSALS: dict[RefusalReason, str] = {
     RefusalReason.EXPIRY_DAY: "The contract expires sooner than `expiry.min_dte` allows.",
     RefusalReason.FEED_DOWN: "The market feed is lost or silent.",
     RefusalReason.ORDER_FEED_DOWN: "The order feed is lost: fills would come late.",
+    RefusalReason.TERMS_CHANGED: (
+        "The catalog's lot, freeze quantity or tick of this index changed, and nobody has accepted it "
+        "(`scalper instruments accept INDEX`)."
+    ),
     RefusalReason.CANDLES_MISSED: (
         "Prints were missed (the feed was lost, or the start fell inside a minute) and the broker's own minutes have not "
         "replaced ours yet."

@@ -34,6 +34,7 @@ class RefusalReason(StrEnum):
     EXPIRY_DAY = "expiry_day"
     FEED_DOWN = "feed_down"
     ORDER_FEED_DOWN = "order_feed_down"
+    TERMS_CHANGED = "terms_changed"
     CANDLES_MISSED = "candles_missed"
     INDEX_STALE = "index_stale"
     OPTION_STALE = "option_stale"

@@ -142,6 +142,16 @@ class OrderReported(msgspec.Struct, frozen=True, tag="report", array_like=True):
     row: BrokerOrder
 
 
+class ContractsChecked(msgspec.Struct, frozen=True, tag="checked", array_like=True):
+    """What the instrument catalog says: indices whose contract terms changed and that nobody has accepted yet.
+
+    ``waiting`` by index name: the change in words. It replaces what was said before.
+    """
+
+    at_ns: int
+    waiting: dict[str, str]
+
+
 class OperatorWord(StrEnum):
     """What a person may say."""
 
@@ -149,10 +159,12 @@ class OperatorWord(StrEnum):
     RESUME = "resume"
     CLOSE = "close"
     KILL = "kill"
+    APPLY = "apply"
+    """Leave this position by the exit rules of now instead of those it was opened under."""
 
 
 class OperatorAsked(msgspec.Struct, frozen=True, tag="operator", array_like=True):
-    """A person's word; ``target`` is a position id for CLOSE, else empty."""
+    """A person's word; ``target`` is a position id for CLOSE and APPLY, else empty."""
 
     at_ns: int
     word: OperatorWord
@@ -181,6 +193,7 @@ Event = (
     | Tick
     | OptionChain
     | SecondPassed
+    | ContractsChecked
     | FeedLost
     | FeedRestored
     | OrderAccepted

@@ -10,6 +10,7 @@ from algo_scalper.domain.errors import Bug
 from algo_scalper.domain.events import (
     BookRead,
     BookUnread,
+    ContractsChecked,
     Event,
     FeedLost,
     FeedRestored,
@@ -29,7 +30,7 @@ from algo_scalper.domain.market import OptionChain, Tick
 from algo_scalper.engine.on_operator import on_feed_lost, on_feed_restored, on_operator, on_rules, on_stopping
 from algo_scalper.engine.on_order import on_accepted, on_dropped, on_rejected, on_reported, on_unknown
 from algo_scalper.engine.on_second import on_second
-from algo_scalper.engine.on_start import born, on_chain, on_history, on_started
+from algo_scalper.engine.on_start import born, on_chain, on_contracts_checked, on_history, on_started
 from algo_scalper.engine.on_tick import on_tick
 from algo_scalper.engine.reconcile import on_book_read, on_book_unread
 from algo_scalper.engine.state import State
@@ -42,6 +43,7 @@ HANDLERS: dict[type, Handler] = {
     Tick: on_tick,
     OptionChain: on_chain,
     SecondPassed: on_second,
+    ContractsChecked: on_contracts_checked,
     FeedLost: on_feed_lost,
     FeedRestored: on_feed_restored,
     OrderAccepted: on_accepted,

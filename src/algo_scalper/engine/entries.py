@@ -105,6 +105,7 @@ def _context(
         expires_today=expiry == day,
         feed_up=state.feed_up,
         orders_feed_up=state.orders_feed_up,
+        terms_changed=state.terms_waiting.get(index.rules.name, ""),
         missed_from_ns=index.missed_from_ns,
         index_age_ns=now - index_tick.at_ns if index_tick is not None else -1,
         chain_age_ns=now - index.chain.at_ns if index.chain is not None else -1,

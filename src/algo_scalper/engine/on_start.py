@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from algo_scalper.domain.calendar import day_schedule, expiries
 from algo_scalper.domain.commands import Command, Notify, PollChain, Subscribe
-from algo_scalper.domain.events import HistoryLoaded, SessionStarted
+from algo_scalper.domain.events import ContractsChecked, HistoryLoaded, SessionStarted
 from algo_scalper.domain.instruments import INDEX_BY_KEY, INDIA_VIX_KEY
 from algo_scalper.domain.market import OptionChain
 from algo_scalper.domain.orders import OrderState
@@ -111,6 +111,15 @@ def on_history(state: State, event: HistoryLoaded, out: list[Command]) -> None:
         step_readings(state, index, later)
     if event.candles:
         follow_spot(state, index, event.candles[-1].close_paise, out)
+
+
+def on_contracts_checked(state: State, event: ContractsChecked, out: list[Command]) -> None:
+    """Entries of an index wait while its changed terms have not been accepted."""
+    for name, change in event.waiting.items():
+        if name in state.indices and state.terms_waiting.get(name) != change:
+            said = f"{change}: entries wait for: scalper instruments accept {name}"
+            out.append(Notify(state.now_ns, "alarm", "contract_terms_changed", said))
+    state.terms_waiting = event.waiting
 
 
 def on_chain(state: State, event: OptionChain, out: list[Command]) -> None:

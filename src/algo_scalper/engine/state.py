@@ -88,6 +88,8 @@ class State(msgspec.Struct):
     book_read_ns: int = 0
     book_asked_ns: int = 0
     """When a book read was last asked for and is not yet answered; 0 when none is under way."""
+    terms_waiting: dict[str, str] = {}
+    """Indices with changed contract terms that no person has accepted, and the change."""
     feed_up: bool = True
     orders_feed_up: bool = True
     feed_lost_ns: int = 0

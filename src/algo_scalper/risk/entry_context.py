@@ -33,6 +33,8 @@ class EntryContext(msgspec.Struct, frozen=True):
     # the feeds
     feed_up: bool
     orders_feed_up: bool
+    terms_changed: str
+    """A change of the index's contract terms that no person has accepted; empty when there is none."""
     missed_from_ns: int
     """Start of the first minute in which prints were missed; 0 when all are whole."""
     index_age_ns: int

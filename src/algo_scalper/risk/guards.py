@@ -89,6 +89,13 @@ def feed_down(context: EntryContext) -> Refusal | None:
     return None if context.orders_feed_up else Refusal(RefusalReason.ORDER_FEED_DOWN, {})
 
 
+def terms_changed(context: EntryContext) -> Refusal | None:
+    """A lot, freeze or tick that is not what it was yesterday is traded only after a person has seen it."""
+    if not context.terms_changed:
+        return None
+    return Refusal(RefusalReason.TERMS_CHANGED, {"change": context.terms_changed})
+
+
 def candles_missed(context: EntryContext) -> Refusal | None:
     """Readings built on minutes that were not heard whole decide nothing."""
     if not context.missed_from_ns:
@@ -288,6 +295,7 @@ GUARDS: tuple[Guard, ...] = (
     special_session,
     event_day,
     outside_entry_window,
+    terms_changed,
     feed_down,
     candles_missed,
     index_stale,

@@ -44,6 +44,7 @@ ALLOWED = EntryContext(
     expires_today=False,
     feed_up=True,
     orders_feed_up=True,
+    terms_changed="",
     missed_from_ns=0,
     index_age_ns=NS_PER_SECOND,
     chain_age_ns=4 * NS_PER_SECOND,
@@ -89,6 +90,7 @@ NO: tuple[tuple[dict[str, Any], RefusalReason, dict[str, Any]], ...] = (
     ({"now_ns": ist_ns(DAY, 52_800)}, R.OUTSIDE_ENTRY_WINDOW, {"from": "09:30:00", "until": "14:40:00"}),
     ({"feed_up": False}, R.FEED_DOWN, {}),
     ({"orders_feed_up": False}, R.ORDER_FEED_DOWN, {}),
+    ({"terms_changed": "NIFTY lot: 65 -> 75"}, R.TERMS_CHANGED, {"change": "NIFTY lot: 65 -> 75"}),
     ({"missed_from_ns": EARLY}, R.CANDLES_MISSED, {"since": "09:45:00"}),
     ({"index_age_ns": -1}, R.INDEX_STALE, {"limit_s": 5.0}),
     ({"index_age_ns": 5_100_000_000}, R.INDEX_STALE, {"age_s": 5.1, "limit_s": 5.0}),
@@ -175,7 +177,7 @@ def test_every_guard_says_no_to_something_here() -> None:
 # The order in which a person wants to hear them: the account, the day, the feeds, the market, what is open, the
 # money, and only then the contract; the rate of orders and the watched role last.
 ORDER = (
-    "not_reconciled halted market_closed special_session event_day outside_entry_window feed_down candles_missed index_stale lagging "
+    "not_reconciled halted market_closed special_session event_day outside_entry_window terms_changed feed_down candles_missed index_stale lagging "
     "gap_wait spike_wait vix_high unknown_order exposure cooldown after_loss day_limits chain_stale no_strike "
     "expiry_day duplicate foreign_position option_stale spread_wide book_thin breakeven_far order_rate watch_only"
 )

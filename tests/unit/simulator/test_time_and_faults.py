@@ -329,7 +329,8 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
 
     def say(line: str) -> None:
         said.append(line)
-        asyncio.get_running_loop().create_task(stop(int(line.rsplit(":", 1)[1])))
+        if len(said) == 1:
+            asyncio.get_running_loop().create_task(stop(int(line.rsplit(":", 1)[1])))
 
     async def stop(port: int) -> None:
         url = f"http://127.0.0.1:{port}/sim/shutdown"
@@ -339,6 +340,7 @@ def test_the_command_serves_until_it_is_told_to_stop() -> None:
     run(SimulatorOptions(day=DAY, port=0, pace=10.0), say)
     assert said[0].startswith(f"SIMULATED market of {DAY} (")
     assert ", 10x, on http://127.0.0.1:" in said[0]
+    assert any("scalper run --sim-url http://127.0.0.1:" in line for line in said), "how to point clients at it"
 
 
 async def test_only_this_machine_is_listened_to() -> None:

@@ -494,8 +494,8 @@ async def serve(world: World, config: SimulatorConfig, clock: Clock, ready: Call
     """
     server = SimulatorServer(world, config, clock)
     await server.start()
-    ready(server.port)
     try:
+        ready(server.port)
         await server.stopped.wait()
     finally:
         await server.stop()
