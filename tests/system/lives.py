@@ -46,11 +46,11 @@ from algo_scalper.simulation.world import Delivery, World
 DAY = date(2026, 2, 3)
 ACCOUNT = "LIVES"
 KILLED = -9
-LEAD_NS = 3 * NS_PER_SECOND
-"""A scenario begins so long before the minute that brings the entry."""
-LEFT_NS = 20 * NS_PER_SECOND
+LEAD_NS = NS_PER_MINUTE
+"""A scenario begins so long before the minute that brings the entry: it must be heard whole."""
+LEFT_NS = LEAD_NS + 17 * NS_PER_SECOND
 """By then a run without a kill is out again."""
-RUN_NS = 45 * NS_PER_SECOND
+RUN_NS = LEAD_NS + 42 * NS_PER_SECOND
 """A run lasts so long: the round trip, and time for what was lost in it to be settled."""
 SETTLED_NS = 25 * NS_PER_SECOND
 """And every life in it at least so long: what died with the one before can be settled, and then be left."""
@@ -80,8 +80,8 @@ limits: {open: 1, trades_day: 1, after_loss: 0s}
 guards: {vix: off, gap: off, spike: off, events: off, breakeven: "<= 1000% of target", iv_rank: off}
 """
 """Enters on nearly any minute, in several fills, trails soon and is out within half a minute; one trade a day."""
-KNOWN_MOMENTS = ((3, 31), (1, 151), (9, 291))
-MORE_MOMENTS = tuple((seed, minute) for seed in range(1, 9) for minute in range(21, 300, 10))
+KNOWN_MOMENTS = ((4, 51), (6, 189))
+MORE_MOMENTS = tuple((seed, minute) for seed in range(1, 9) for minute in range(21, 330, 6))
 """Seeds of the day and minutes after the open at which to look for such a trade."""
 
 

@@ -99,7 +99,7 @@ def implied_vol(
         else:
             low = s
         slope = forward * _INV_SQRT_2PI * exp(-0.5 * d1 * d1)
-        following = s - log(value / target) * value / slope if value > 0.0 and slope > 0.0 else low
+        following = s - (log(value) - log(target)) * value / slope if value > 0.0 and slope > 0.0 else low
         if not low < following < high:
             following = 0.5 * (low + high)
         moved = abs(following - s)

@@ -29,7 +29,8 @@ _STALE = 68
 """Of 256 prints, those that repeat an older trade; some still lie inside the spread, which leaves one in five outside."""
 # Premium buckets in paise, eight to a doubling.
 _EDGES = tuple(sorted({round(5 * 2 ** (i / 8)) for i in range(160)}))
-_WIDER = tuple(exp(liquidity.SPREAD_SD * NORMALS[(2 * i + 1) * 32]) for i in range(64))
+_WIDER = tuple(NORMALS[(2 * i + 1) * 32] for i in range(64))
+"""Sixty-four equal parts of the normal, for the logs of spreads."""
 
 _Shelf = tuple[tuple[int, ...], tuple[tuple[int, int, int, int, int, int], ...], int]
 """Of one premium bucket: 64 spreads, 64 rows of (five sizes, their sum), the gap between levels."""
@@ -47,6 +48,7 @@ class Series:
         "floor_paise",
         "growth",
         "index",
+        "index_level",
         "interest",
         "liquidity",
         "log_growth",
@@ -85,7 +87,8 @@ class Series:
         self.seed = mix_all(seed, expiry.toordinal(), index.key)
         self.smile = next(curve for until, curve in SMILE if self.days <= until)
         self.lot = lot_size(index.name, expiry)
-        self.scale = previous_close_paise / 2_450_000.0
+        self.index_level = previous_close_paise / 100.0
+        self.scale = self.index_level / 24_500.0
         self.liquidity = liquidity.liquidity_of(index.name, rank, self.days)
         self.lots_day = liquidity.by_rank(liquidity.DAY_LOTS[index.name], rank) * (
             (1.6 if self.days == 0 else 0.7) if rank == 0 else 1.0
@@ -101,7 +104,7 @@ class Series:
         """ATM sqrt T and the forward's growth at every minute; a minute-to-minute wobble that reverts in half an hour."""
         axis, days = self.axis, self.days
         minutes = axis.seconds // 60 + 2
-        wobble_sd = 0.015 if days == 0 else 0.0075 if days == 1 else 0.005
+        wobble_sd = 0.019 if days == 0 else 0.0105 if days == 1 else 0.0075 if days < 6 else 0.0062
         wobble = 0.0
         noise = normals(mix(self.seed ^ 0xA7), minutes)
         begin = ist_second(axis.open_ns) // 60
@@ -123,9 +126,11 @@ class Series:
         """Spreads and sizes for a premium bucket, drawn once."""
         made = self._shelves.get(bucket)
         if made is None:
-            premium = _EDGES[max(bucket - 1, 0)] / 100.0 / self.scale
-            spread = between(self.liquidity.spread, premium) * self.scale * 100.0
-            spreads = tuple(max(round(spread * wider / TICK_PAISE), 1) * TICK_PAISE for wider in _WIDER)
+            scale = self.index_level / self.liquidity.level
+            premium = _EDGES[max(bucket - 1, 0)] / 100.0 / scale
+            spread = between(self.liquidity.spread, premium) * scale * 100.0
+            deviation = between(self.liquidity.spread_sd, premium)
+            spreads = tuple(max(round(spread * exp(deviation * z) / TICK_PAISE), 1) * TICK_PAISE for z in _WIDER)
             best = between(self.liquidity.size, premium) / self.lot
             rows = []
             for row in range(64):
@@ -209,9 +214,10 @@ class OptionLine:
         if not self.is_call:
             weight *= series.put_weight
         expiring = series.days == 0
-        volumes, interests = (
-            (liquidity.VOLUME_EXPIRY, liquidity.INTEREST_EXPIRY) if expiring else (liquidity.VOLUME, liquidity.INTEREST)
+        volumes = (
+            liquidity.VOLUME_EXPIRY if expiring else liquidity.VOLUME_NEAR if series.days <= 2 else liquidity.VOLUME
         )
+        interests = liquidity.INTEREST_EXPIRY if expiring else liquidity.INTEREST
         profile = liquidity.PROFILE_EXPIRY if expiring else liquidity.PROFILE
         width = series.index.strike_step_paise / 100.0 / (24_500.0 * series.scale) / liquidity.STEP
         usual = series.lots_day * width * sqrt(weight) / sum(profile[:25])

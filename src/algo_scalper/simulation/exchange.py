@@ -36,6 +36,7 @@ from algo_scalper.simulation.account_book import (
     next_day,
 )
 from algo_scalper.simulation.admission import malformed
+from algo_scalper.simulation.faults import thinned
 
 __all__ = [
     "FOREIGN_ID",
@@ -101,6 +102,10 @@ class SimulatedExchange:
         self._told = len(self._fills)
         self.interest: frozenset[int] = frozenset()
         """Keys whose every quote must be seen: those with working orders or a position."""
+        self.lots_a_level: int | None = None
+        """A fault: matching finds at most so many lots at each level; with 0 nothing trades. None: all that is shown."""
+        self.refusals: list[str] = []
+        """A fault: what the risk desk says to the next orders, in turn; ``<orderId>`` stands for the order's number."""
         self._update_interest()
 
     # --- requests ---
@@ -218,12 +223,16 @@ class SimulatedExchange:
         before = self._quotes.get(key)
         if before is not None and quote.tick.at_ns <= before.tick.at_ns:
             return
+        if self.lots_a_level is not None and key in self._contracts:
+            quote = thinned(quote, self.lots_a_level * self._contracts[key].lot)
         self._quotes[key] = quote
         if key in self._taken:
             del self._taken[key]
         if key not in self._working:
             return
         traded = quote.tick.volume - before.tick.volume if before is not None else 0
+        if self.lots_a_level is not None:
+            traded = min(traded, self.lots_a_level * self._contracts[key].lot)
         at_ns = quote.tick.at_ns
         if not self._is_open(self._contracts[key], at_ns):
             return
@@ -411,7 +420,7 @@ class SimulatedExchange:
         if particulars.after_open_s is not None:
             self._keep(order, at_ns)
             return Accepted(order.broker_id)
-        refusal = self._closed_text(order, at_ns) or self._refusal(order)
+        refusal = self._closed_text(order, at_ns) or self._asked_for(order) or self._refusal(order)
         if refusal:
             order.status, order.reason = BrokerStatus.REJECTED, refusal
             self._report(order, at_ns)
@@ -493,6 +502,12 @@ class SimulatedExchange:
         if self._squared_off and order.side is Side.BUY and order.product is Product.INTRADAY:
             return f"RMS:{order.broker_id}:Intraday orders are not allowed after the square-off time."
         return ""
+
+    def _asked_for(self, order: ExchangeOrder) -> str:
+        """The refusal a fault has put here for the next order; a person's own orders are left alone."""
+        if not self.refusals or order.correlation_id == FOREIGN_ID:
+            return ""
+        return self.refusals.pop(0).replace("<orderId>", order.broker_id)
 
     def _refusal(self, order: ExchangeOrder) -> str:
         """Why the risk desk or the exchange refuses an order or its change; empty when they do not."""
@@ -607,7 +622,8 @@ class SimulatedExchange:
             shown = self._through(order, quote)
             if shown > 0:
                 self._fill(order, min(shown, order.remaining), limit, at_ns)
-            return 0
+            # While it waits for more, no volume goes past it to a worse price.
+            return traded if order.remaining else 0
         last = tick.ltp_paise
         if traded <= 0 or not last:
             return 0

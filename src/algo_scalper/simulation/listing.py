@@ -8,8 +8,8 @@ from algo_scalper.domain.instruments import Contract, Index, OptionType, instrum
 
 TICK_PAISE = 5
 """The price step of every index option."""
-_REACH = 0.08
-"""Strikes are listed this far either side of the previous close: a day of -5 % stays inside."""
+_REACH = {"NIFTY": 0.096, "BANKNIFTY": 0.12, "FINNIFTY": 0.08, "SENSEX": 0.08}
+"""Strikes are listed this far either side of the previous close, as measured: a day of -5 % stays inside."""
 
 # Lots by expiry, newest first (exchange circulars).
 _LOTS: dict[str, tuple[tuple[date, int], ...]] = {
@@ -50,7 +50,7 @@ def listed(index: Index, expiry: date, previous_close_paise: int) -> list[Contra
     """The contracts of an expiry by (strike, CE before PE): strikes within 8 % of the previous close."""
     step = index.strike_step_paise
     middle = round(previous_close_paise / step)
-    reach = max(25, round(previous_close_paise * _REACH / step))
+    reach = max(25, round(previous_close_paise * _REACH[index.name] / step))
     lot = lot_size(index.name, expiry)
     freeze = _FREEZE[index.name] // lot * lot
     return [

@@ -30,6 +30,7 @@ from algo_scalper.simulation.paths import (
     Axis,
     Freeze,
     IndexPath,
+    SeededDay,
     auction_jump,
     day_scale,
     draw_day,
@@ -38,8 +39,10 @@ from algo_scalper.simulation.paths import (
     following_logs,
     freeze,
     minute_bars,
+    minute_factors,
     recorded_truth,
     seeded_logs,
+    silent_seconds,
     to_paise,
 )
 from algo_scalper.simulation.volatility import atm_vol, vol_level
@@ -312,28 +315,45 @@ def recorded_day(
     truth, prints = recorded_truth(bars, axis, index.tick_paise, mix_all(seed, day.toordinal(), index.key))
     close = previous_candles[-1].close_paise if previous_candles else bars[0].open_paise
     level = vol_level(day_scale(previous_candles) if len(previous_candles) >= 30 else day_scale(bars))
-    return _assemble(day, schedule, axis, index, truth, prints, bars, previous_candles, close, level, seed, "recorded")
+    factors = _factors(axis, mix_all(seed, day.toordinal(), mix_text("recorded")))
+    return _assemble(
+        day, schedule, axis, index, truth, prints, bars, previous_candles, close, level, seed, "recorded", factors
+    )
 
 
 def synthetic_day(day: date, seed: int) -> MarketDay:
     """A market out of a seed: NIFTY's day has a character (trend, chop, gap ...), the other indices follow."""
     schedule, axis = _hours(day)
     index = INDICES["NIFTY"]
-    own = mix_all(seed, day.toordinal(), mix_text("synthetic"))
+    own = _synthetic_seed(day, seed)
     before = previous_trading_day(day)
     _, before_axis = _hours(before)
-    yesterday = draw_day(mix_all(own, 0xB4))
-    walk = seeded_logs(before_axis, yesterday, mix_all(own, 0xB5))
+    yesterday, character = character_of(day, seed)
+    walk = seeded_logs(before_axis, yesterday, _factors(before_axis, mix_all(own, 0xB5)), mix_all(own, 0xB5))
     close = round(23_500 + 3_000 * unit(mix_all(own, 0x1E))) * 100
     walked = to_paise([value - walk[-1] for value in walk], close, index.tick_paise)
     previous_schedule = day_schedule(before)
     previous = _quoted(minute_bars(before_axis, walked, bytearray(b"\x01" * before_axis.seconds)), previous_schedule)
     close = previous[-1].close_paise
-    character = draw_day(own)
-    truth = to_paise([character.gap + value for value in seeded_logs(axis, character, own)], close, index.tick_paise)
+    factors = _factors(axis, own)
+    logs = seeded_logs(axis, character, factors, own)
+    truth = to_paise([character.gap + value for value in logs], close, index.tick_paise)
     prints = _session_prints(schedule, axis)
-    level = vol_level(0.45 * yesterday.scale + 0.45 * exp(0.25 * normal(mix_all(own, 0x5E))))
-    return _assemble(day, schedule, axis, index, truth, prints, None, previous, close, level, seed, character.regime)
+    level = vol_level(0.4 + 0.3 * yesterday.scale + 0.4 * character.scale * exp(0.2 * normal(mix_all(own, 0x5E))))
+    return _assemble(
+        day, schedule, axis, index, truth, prints, None, previous, close, level, seed, character.regime, factors
+    )
+
+
+def character_of(day: date, seed: int) -> tuple[SeededDay, SeededDay]:
+    """What `synthetic_day` draws for the session before and for the day itself."""
+    own = _synthetic_seed(day, seed)
+    yesterday = draw_day(mix_all(own, 0xB4))
+    return yesterday, draw_day(own, yesterday.scale)
+
+
+def _synthetic_seed(day: date, seed: int) -> int:
+    return mix_all(seed, day.toordinal(), mix_text("synthetic"))
 
 
 def _hours(day: date) -> tuple[DaySchedule, Axis]:
@@ -342,6 +362,10 @@ def _hours(day: date) -> tuple[DaySchedule, Axis]:
         raise DataError(f"{day} is not a trading day")
     open_ns = schedule.options[0].start_ns
     return schedule, Axis(open_ns, (schedule.options[-1].end_ns - open_ns) // NS_PER_SECOND)
+
+
+def _factors(axis: Axis, seed: int) -> list[float]:
+    return minute_factors(seed, (axis.seconds + 59) // 60)
 
 
 def _quoted(bars: tuple[Candle, ...], schedule: DaySchedule | None) -> tuple[Candle, ...]:
@@ -369,8 +393,12 @@ def _assemble(
     level: float,
     seed: int,
     regime: str,
+    factors: list[float],
 ) -> MarketDay:
-    """The driver's path and those that follow it, with the closing auction written into each."""
+    """The driver's path and those that follow it, with the closing auction written into each.
+
+    ``factors``: the volatility of each minute against its usual (`minute_factors`), the followers' own part too.
+    """
     own = mix_all(seed, day.toordinal(), mix_text("paths"))
     anchor = log(close_paise)
     driven = [log(paise) - anchor for paise in truth]
@@ -380,6 +408,7 @@ def _assemble(
     if schedule.freeze is not None:
         match = schedule.print_ns + (mix_all(own, 0x9A) % 60 - 30) * NS_PER_SECOND
         hold = Freeze(axis.second_of(schedule.freeze.start_ns), axis.second_of(match))
+    silent = silent_seconds(axis.seconds, mix_all(own, 0x5C1)) if bars is None else []
     paths: dict[str, IndexPath] = {}
     for name, index in INDICES.items():
         noise = mix_all(own, index.key)
@@ -389,9 +418,13 @@ def _assemble(
             follower = follow(driver.name, name)
             base = close_paise * LEVEL[name] / LEVEL[driver.name]
             close = round(base / index.tick_paise) * index.tick_paise
-            prices = to_paise(following_logs(driven, follower, scale, axis, noise), close, index.tick_paise)
+            logs = following_logs(driven, follower, scale, factors, axis, noise)
+            prices = to_paise(logs, close, index.tick_paise)
             candles, before = None, following_candles(previous, close, follower, index, noise)
         alive = bytearray(prints)
+        for second in silent:
+            # Every index leaves out others: the same ones, whole minutes later.
+            alive[(second + 60 * 17 * len(paths)) % axis.seconds] = 0
         if hold is not None:
             freeze(prices, alive, hold, auction_jump(name, own), index.tick_paise, noise)
         if candles is None:

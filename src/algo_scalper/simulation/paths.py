@@ -7,16 +7,16 @@ auction freezes the index, one print when the auction matches. Figures are from 
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise, repeat
 from math import exp, log, pi, sin, sqrt
-from operator import mul
+from operator import mul, sub
 
 import msgspec
 
 from algo_scalper.domain.instruments import Index
 from algo_scalper.domain.market import Candle
 from algo_scalper.domain.units import NS_PER_SECOND, ist_second
-from algo_scalper.simulation.mix import mix, mix_all, mix_text, normal, normals, student_scale, unit
+from algo_scalper.simulation.mix import GOLDEN, mix, mix_all, mix_text, normal, normals, unit
 
 MINUTE_SIGMA: tuple[tuple[int, float], ...] = (
     (9 * 60 + 16, 25.0e-4),
@@ -54,6 +54,10 @@ _FOLLOW: dict[str, dict[str, Follower]] = {
 }
 LEVEL = {"NIFTY": 1.0, "BANKNIFTY": 2.33, "FINNIFTY": 1.08, "SENSEX": 3.27}
 """Index levels relative to NIFTY, 2026."""
+_OWN_NIGHT = 0.0030
+"""Standard deviation of a following index's own part of the gap at the open, for one of equal volatility."""
+_OWN_BOUNCE = 0.3
+"""Part of the last second's own step a following index takes back."""
 _AUCTION_SHARE = {"NIFTY": 1.0, "BANKNIFTY": 1.1, "FINNIFTY": 1.1, "SENSEX": 0.1}
 """Part of NIFTY's jump at the closing auction's print; SENSEX hardly moved in the first week."""
 
@@ -116,14 +120,13 @@ class IndexPath:
             self._hold_prints()
 
     def _hold_prints(self) -> None:
-        shown: list[int] = []
-        seconds: list[int] = []
-        price, at = self.previous_close_paise, -1
-        for second, (truth, alive) in enumerate(zip(self.truth_paise, self.prints, strict=True)):
-            if alive:
-                price, at = truth, second
-            shown.append(price)
-            seconds.append(at)
+        shown, seconds = list(self.truth_paise), list(range(len(self.truth_paise)))
+        silent = self.prints.find(0)
+        while silent >= 0:
+            shown[silent], seconds[silent] = (
+                (shown[silent - 1], seconds[silent - 1]) if silent else (self.previous_close_paise, -1)
+            )
+            silent = self.prints.find(0, silent + 1)
         self.shown_paise, self.shown_second = shown, seconds
 
 
@@ -172,11 +175,15 @@ def bridge(candle: Candle, tick_paise: int, seed: int, seconds: int = 60) -> lis
     return path
 
 
-def _sigmas(axis: Axis, scale: float) -> list[float]:
-    """Standard deviation of the log return of each second, ``scale`` times the usual."""
+def _sigmas(axis: Axis, scale: float, factors: list[float] | None = None) -> list[float]:
+    """Standard deviation of the log return of each second, ``scale`` times the usual, by minutes ``factors`` times."""
     begin = ist_second(axis.open_ns)
-    minutes = [minute_sigma(begin + 60 * m) * scale / sqrt(60.0) for m in range((axis.seconds + 59) // 60)]
-    return [sigma for sigma in minutes for _ in range(60)][: axis.seconds]
+    count = (axis.seconds + 59) // 60
+    sigmas: list[float] = []
+    for minute, factor in enumerate(factors if factors is not None else [1.0] * count):
+        sigmas += [minute_sigma(begin + 60 * minute) * scale * factor / sqrt(60.0)] * 60
+    del sigmas[axis.seconds :]
+    return sigmas
 
 
 def day_scale(candles: tuple[Candle, ...]) -> float:
@@ -240,87 +247,137 @@ class SeededDay(msgspec.Struct, frozen=True):
     """Log return the day leans to, on top of chance."""
 
 
-_REGIMES = (("trend", 0.30), ("chop", 0.20), ("calm", 0.15), ("gap_go", 0.12), ("gap_fade", 0.10), ("turn", 0.13))
+REGIMES = (("trend", 0.30), ("chop", 0.20), ("calm", 0.15), ("gap_go", 0.12), ("gap_fade", 0.10), ("turn", 0.13))
+"""Kinds of synthetic days and how often they occur."""
 
 
-def draw_day(seed: int) -> SeededDay:
-    """The day's character: lognormal volatility (sd of its log .35), one day in 150 at six times the usual."""
+def draw_day(seed: int, before: float = 1.0) -> SeededDay:
+    """The day's character: lognormal volatility (sd of its log .35), one day in 150 at six times the usual.
+
+    Half of the log volatility of the day before, ``before`` times the usual, is still there.
+    """
     z = mix_all(seed, 0xDA7)
-    pick, regime = unit(z), _REGIMES[-1][0]
-    for name, share in _REGIMES:
+    pick, regime = unit(z), REGIMES[-1][0]
+    for name, share in REGIMES:
         if pick < share:
             regime = name
             break
         pick -= share
     sign = 1.0 if z & 1 else -1.0
-    scale = exp(0.35 * normal(mix(z ^ 1)) - 0.15)
-    gap = 0.0040 * normal(mix(z ^ 2))
+    scale = exp(0.33 * normal(mix(z ^ 1)) - 0.17) * sqrt(min(before, 3.0))
+    gap = 0.0027 * normal(mix(z ^ 2))
     drift = 0.0
     lean = 0.5 + unit(mix(z ^ 3))
     if regime == "trend":
-        drift = sign * 0.0065 * lean
+        drift = sign * 0.0036 * lean
     elif regime == "turn":
-        drift = sign * 0.0055 * lean
+        drift = sign * 0.0028 * lean
     elif regime == "calm":
         scale *= 0.7
     elif regime in {"gap_go", "gap_fade"}:
-        gap = sign * 0.0085 * lean
-        drift = 0.7 * gap if regime == "gap_go" else -0.8 * gap
+        gap = sign * 0.0090 * lean
+        drift = 0.4 * gap if regime == "gap_go" else -0.45 * gap
         scale *= 1.2
     if mix(z ^ 4) % 150 == 0:
         scale *= 6.0
     return SeededDay(regime, gap, min(max(scale, 0.4), 8.0), drift)
 
 
-def seeded_logs(axis: Axis, character: SeededDay, seed: int) -> list[float]:
-    """Log returns since the open, second by second: time of day x day x Student-t minutes, leanings, rare jumps."""
+_OWN_SD, _FAST_SD, _SLOW_SD = 0.15, 0.28, 0.28
+_FAST, _SLOW = 0.85, 0.985
+_BOUNCE = 0.17
+_STRETCH = 20
+
+
+def minute_factors(seed: int, minutes: int) -> list[float]:
+    """The volatility of each minute against its usual: lognormal, of mean square 1.
+
+    One part is the minute's own, one lasts some minutes, one the better part of an hour: together they give the
+    measured fat tails and the measured autocorrelation of returns without their sign.
+    """
+    noise = iter(normals(mix_all(seed, 0x517), 3 * minutes + 1))
+    fast, slow = 0.0, _SLOW_SD * next(noise)
+    fast_step, slow_step = _FAST_SD * sqrt(1.0 - _FAST**2), _SLOW_SD * sqrt(1.0 - _SLOW**2)
+    shift = _OWN_SD**2 + _FAST_SD**2 + _SLOW_SD**2
+    factors = []
+    for own, quick, lasting in zip(noise, noise, noise, strict=False):
+        fast = _FAST * fast + fast_step * quick
+        slow = _SLOW * slow + slow_step * lasting
+        factors.append(exp(_OWN_SD * own + fast + slow - shift))
+    return factors
+
+
+def seeded_logs(axis: Axis, character: SeededDay, factors: list[float], seed: int) -> list[float]:
+    """Log returns since the open, second by second: time of day x day x `minute_factors`, leanings, rare jumps.
+
+    A second takes back part of the one before, and stretches of twenty seconds lean one way: prints that follow each
+    other are anticorrelated as measured, and over a minute the variance is what the seconds' own would be.
+    """
     minutes = (axis.seconds + 59) // 60
     begin = ist_second(axis.open_ns)
     sigmas: list[float] = []
     drifts: list[float] = []
-    for minute in range(minutes):
-        z = mix_all(seed, 0x517, minute)
-        usual = minute_sigma(begin + 60 * minute) * character.scale
-        sigmas += [usual * sqrt(student_scale(z) / 60.0)] * 60
-        drifts += [_lean(character, minute, minutes, seed) / 60.0] * 60
-    noise = normals(mix_all(seed, 0x5EC), axis.seconds)
-    steps = [sigma * z + drift for sigma, z, drift in zip(sigmas, noise, drifts, strict=False)]
-    # Jumps: about one day in two has one, five to nine of its minutes' standard deviations, over three seconds.
+    lean_sd = sqrt((1.0 - (1.0 - _BOUNCE) ** 2) / _STRETCH)
+    leans = iter(normals(mix_all(seed, 0x1EA), 3 * minutes))
+    for minute, lean in enumerate(_leanings(character, minutes, seed)):
+        sigma = minute_sigma(begin + 60 * minute) * character.scale * factors[minute] / sqrt(60.0)
+        sigmas += [sigma] * 60
+        for _ in range(60 // _STRETCH):
+            drifts += [lean / 60.0 + sigma * lean_sd * next(leans)] * _STRETCH
+    noise = normals(mix_all(seed, 0x5EC), axis.seconds + 1)
+    steps = [
+        sigma * (z - _BOUNCE * before) + drift
+        for sigma, before, z, drift in zip(sigmas, noise, noise[1:], drifts, strict=False)
+    ]
+    # Jumps: about one day in eight has one, about five standard deviations of its minute, over three seconds.
     z = mix_all(seed, 0x1A3)
-    if z & 1:
-        at = 120 + (z >> 8) % max(axis.seconds - 240, 1)
-        size = (5.0 + 4.0 * unit(mix(z))) * MEAN_SIGMA * character.scale * (1.0 if z & 2 else -1.0)
+    if z & 13 == 13:
+        minute = 2 + (z >> 8) % max(minutes - 4, 1)
+        at = minute * 60 + (z >> 40) % 50
+        usual = minute_sigma(begin + 60 * minute) * character.scale
+        size = (4.5 + 2.0 * unit(mix(z))) * usual * (1.0 if z & 2 else -1.0)
         for second in range(at, min(at + 3, axis.seconds)):
             steps[second] += size / 3.0
     return list(accumulate(steps))
 
 
-def _lean(character: SeededDay, minute: int, minutes: int, seed: int) -> float:
-    """Log drift of one minute. Leanings come in blocks of 25 minutes, some strong, some absent or against."""
-    block = minute // 25
-    z = mix_all(seed, 0xB10C, block)
-    wave = 0.00005 * normal(z) * character.scale
-    if character.regime == "chop":
-        period = 36.0 + mix_all(seed, 0xC40) % 30
-        return 0.00018 * character.scale * sin(2.0 * pi * minute / period) + 0.3 * wave
+def _leanings(character: SeededDay, minutes: int, seed: int) -> list[float]:
+    """Log drift of each minute. Leanings come in blocks of 25 minutes, some strong, some absent or against."""
+    leanings = []
+    period = 36.0 + mix_all(seed, 0xC40) % 30
     even = character.drift / minutes
-    if character.regime == "turn":
-        even = 2.0 * even if minute < minutes // 2 else -2.0 * even
-    elif character.regime == "gap_fade":
-        even = 3.0 * even if minute < minutes // 3 else 0.0
-    return even * 2.0 * unit(mix(z)) + wave
+    wave = weight = 0.0
+    for minute in range(minutes):
+        if minute % 25 == 0:
+            z = mix_all(seed, 0xB10C, minute // 25)
+            wave, weight = 0.000018 * normal(z) * character.scale, 3.0 * unit(mix(z)) ** 2
+        if character.regime == "chop":
+            lean = 0.00010 * character.scale * sin(2.0 * pi * minute / period) + 0.3 * wave
+        elif character.regime == "turn":
+            lean = (2.0 * even if minute < minutes // 2 else -2.0 * even) * weight + wave
+        elif character.regime == "gap_fade":
+            lean = (3.0 * even if minute < minutes // 3 else 0.0) * weight + wave
+        else:
+            lean = even * weight + wave
+        leanings.append(lean)
+    return leanings
 
 
-def following_logs(driver: list[float], follower: Follower, scale: float, axis: Axis, seed: int) -> list[float]:
+def following_logs(
+    driver: list[float], follower: Follower, scale: float, factors: list[float], axis: Axis, seed: int
+) -> list[float]:
     """Log returns of an index that follows: beta times the driver's (given since its previous close) plus its own.
 
-    Its own part has the volatility that leaves the measured correlation: beta x sigma x sqrt(1 / rho^2 - 1).
+    Its own part has the volatility that leaves the measured correlation, beta x sigma x sqrt(1 / rho^2 - 1), in each
+    minute ``factors`` times the usual, and a night of its own.
     """
     own = follower.beta * sqrt(1.0 / follower.correlation**2 - 1.0)
-    noise = normals(mix_all(seed, 0xF0), axis.seconds)
-    steps = accumulate(map(mul, _sigmas(axis, scale * own), noise))
+    noise = normals(mix_all(seed, 0xF0), axis.seconds + 1)
+    sigmas = _sigmas(axis, scale * own / (1.0 - _OWN_BOUNCE), factors)
+    steps = list(map(mul, sigmas, map(sub, noise[1:], map(mul, repeat(_OWN_BOUNCE), noise))))
+    steps[0] += own * _OWN_NIGHT * normal(mix_all(seed, 0x216))
     beta = follower.beta
-    return [beta * move + step for move, step in zip(driver, steps, strict=True)]
+    return [beta * move + step for move, step in zip(driver, accumulate(steps), strict=True)]
 
 
 def following_candles(
@@ -391,11 +448,25 @@ def minute_bars(axis: Axis, prices: list[int], prints: bytearray) -> tuple[Candl
         width = min(60, axis.seconds - start)
         alive = prints[start : start + width]
         seen = prices[start : start + width]
-        if not all(alive):
-            seen = [price for price, printed in zip(seen, alive, strict=True) if printed]
+        if 0 in alive:
+            seen = list(compress(seen, alive))
         if seen:
             bars.append(Candle(axis.open_ns + start * NS_PER_SECOND, seen[0], max(seen), min(seen), seen[-1]))
     return tuple(bars)
+
+
+def silent_seconds(count: int, seed: int) -> list[int]:
+    """The seconds an index leaves out of ``count``, about one in fifteen: never a minute's first or last."""
+    silent = []
+    for number in range(count // 60):
+        z = mix(seed + number * GOLDEN)
+        for part in range(0, 64, 16):
+            at = (z >> part & 0xFFFF) * count >> 16
+            if 0 < at % 60 < 58:
+                silent.append(at)
+                if z >> part & 15 == 0:
+                    silent.append(at + 1)
+    return silent
 
 
 def to_paise(logs: list[float], base_paise: int, tick_paise: int) -> list[int]:

@@ -13,7 +13,7 @@ Points = tuple[tuple[float, float], ...]
 
 LEVEL_RATIO = {"NIFTY": 1.0, "SENSEX": 1.0, "BANKNIFTY": 1.09, "FINNIFTY": 1.07}
 """At-the-money volatility against NIFTY's."""
-_SPOT_VOL = 9.0
+_SPOT_VOL = 8.5
 """Log volatility falls this much per unit log rise of the index: -1.1 to -1.3 points per +1 % near 13 %."""
 # At-the-money volatility over the 30-day one, by days to expiry; between them in a straight line.
 _TERM: Points = ((1, 1.28), (2, 1.10), (3, 1.00), (4, 0.96), (6, 1.00), (10, 1.00), (35, 1.00), (60, 0.98), (400, 0.94))
@@ -21,15 +21,17 @@ _TERM: Points = ((1, 1.28), (2, 1.10), (3, 1.00), (4, 0.96), (6, 1.00), (10, 1.0
 _COURSE: Points = ((555, 1.03), (630, 0.99), (720, 0.97), (915, 0.97), (930, 0.985))
 _COURSE_LAST_DAY_BUT_ONE: Points = ((555, 1.04), (720, 0.95), (900, 0.89), (930, 0.88))
 _COURSE_EXPIRY: Points = (
-    (555, 2.0),
-    (615, 1.95),
-    (630, 1.80),
-    (795, 1.80),
-    (810, 1.92),
-    (870, 1.90),
-    (885, 1.5),
-    (900, 1.05),
-    (930, 0.95),
+    (555, 1.95),
+    (615, 1.90),
+    (630, 1.75),
+    (795, 1.75),
+    (810, 1.87),
+    (870, 1.84),
+    (885, 1.47),
+    (900, 0.98),
+    (915, 0.77),
+    (922, 0.82),
+    (930, 1.30),
 )
 # iv / ATM = a + b u + c u^2, u = ln(K/F) / (ATM sqrt T), by days to expiry (up to).
 SMILE = (

@@ -6,7 +6,7 @@ from statistics import NormalDist, fmean, pstdev
 
 import pytest
 
-from algo_scalper.simulation.mix import GOLDEN, inverse_normal, mix, mix_all, mix_text, normals, student_scale, unit
+from algo_scalper.simulation.mix import GOLDEN, NORMALS, inverse_normal, mix, mix_all, mix_text, normals, unit
 
 
 def test_mix_is_splitmix64() -> None:
@@ -46,7 +46,6 @@ def test_unit_values_lie_in_the_half_open_interval() -> None:
     assert unit((1 << 64) - 1) < 1.0
 
 
-def test_student_scale_has_mean_one_and_a_long_tail() -> None:
-    values = [student_scale(mix(n)) for n in range(4_000)]
-    assert fmean(values) == pytest.approx(1.0, abs=0.05)
-    assert max(values) > 5.0
+def test_quick_normals_are_the_quantiles_of_the_mixers_bits() -> None:
+    assert normals(7, 2) == [NORMALS[mix(7) & 4095], NORMALS[mix(7) >> 12 & 4095]]
+    assert normals(7, 6)[5] == NORMALS[mix(7 + GOLDEN) & 4095]
