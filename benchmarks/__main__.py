@@ -1,6 +1,6 @@
 """Run benchmarks: all of them, or those named.
 
-python -m benchmarks [engine_throughput frame_to_decision backtest_day catalog_import startup_memory]
+python -m benchmarks [engine_throughput frame_to_decision backtest_day catalog_import startup_memory simulator]
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 
 from benchmarks.measuring import ROOT
 
-ALL = ("frame_to_decision", "engine_throughput", "backtest_day", "catalog_import", "startup_memory")
+ALL = ("frame_to_decision", "engine_throughput", "backtest_day", "catalog_import", "startup_memory", "simulator")
 
 
 def main() -> int:
