@@ -20,7 +20,8 @@ from algo_scalper.simulation.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 11, 27)
-SEED = 13  # a position is opened at 09:30 and held for many minutes
+SEED = 21  # a position is opened at 09:30 and held for many minutes
+BEGIN_S = 9 * 3600 + 27 * 60  # the minute it begins in is not heard whole, and the next two must be
 PACE = 20.0
 
 
@@ -56,7 +57,7 @@ async def test_the_simulator_dies_with_a_position_open_and_comes_back(tmp_path: 
     rules = msgspec.structs.replace(rules, indices=rules.indices[:1])
     market = synthetic_day(DAY, SEED)
     exchange = SimulatedExchange(market.contracts, DAY, rules.capital_paise)
-    world = World(market, exchange, SEED, start_ns=ist_ns(DAY, 9 * 3600 + 29 * 60))
+    world = World(market, exchange, SEED, start_ns=ist_ns(DAY, BEGIN_S))
     first = SimulatorServer(world, SimulatorConfig(port=0, rate=PACE, limited=False), SystemClock())
     await first.start()
     port = first.port

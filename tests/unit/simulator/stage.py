@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from algo_scalper.domain.instruments import Contract, OptionType, key_security_id
+from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.interfaces.simulator.server import SimulatorConfig, SimulatorServer
 from algo_scalper.simulation.exchange import ExchangeState, SimulatedExchange
@@ -119,7 +120,7 @@ class Visitor:
 
 @asynccontextmanager
 async def serving(
-    world: World | None = None, clock: HandClock | None = None, **config: Any
+    world: World | None = None, clock: Clock | None = None, **config: Any
 ) -> AsyncIterator[tuple[SimulatorServer, Visitor]]:
     server = SimulatorServer(
         world if world is not None else world_of(), SimulatorConfig(port=0, **config), clock or HandClock()

@@ -221,7 +221,7 @@ async def test_a_wrong_lot_is_refused_in_the_answer() -> None:
         ("POST", "/sim/faults", b'{"explode":true}'),
         ("POST", "/sim/faults", b"["),
         ("PATCH", "/v2/orders", b"{}"),
-        ("GET", "/", b""),
+        ("GET", "/nowhere", b""),
         ("GET", "/v2/instrument/NOWHERE", b""),
     ],
 )

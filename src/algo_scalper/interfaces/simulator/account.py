@@ -175,6 +175,7 @@ class Account:
         self._replaced = kept.web_token_replaced
         self._sequence = kept.sequence
         self._minted_at: tuple[int, int] | None = None
+        self._elsewhere: Grant | None = None
         self.consents = Consents()
 
     def export(self) -> AccountState:
@@ -232,6 +233,20 @@ class Account:
         self.minted = Grant(f"{head}.{body}.{_base64(seal)}", expires_ns, consumer)
         self._replaced = self.facts.token != SIMULATED
         return self.minted
+
+    def mint_elsewhere(self, now_ns: int) -> None:
+        """A person makes another token on the web: whatever was in use is dead."""
+        self._elsewhere = self.mint(now_ns, SELF)
+        self._replaced = True
+
+    def undo_mint_elsewhere(self) -> None:
+        """The web's own token is good again, if nobody has made another since."""
+        if self._elsewhere is not None and self.minted is self._elsewhere:
+            self.minted, self._replaced = None, False
+
+    def consumer(self, token: str) -> str:
+        """``SELF`` for a token made on the web, ``APP`` for one an application made."""
+        return self.minted.consumer if self.minted is not None and token == self.minted.token else SELF
 
     def cools_down(self, now_ns: int, real_ns: int) -> bool:
         """Was a token made by PIN less than two minutes ago? If not, one is being made now."""

@@ -100,6 +100,7 @@ class SteppedTime:
         self._engine: Outbox | None = None
         self._ready: Ready | None = None
         self._pending: dict[int, Inquiry] = {}
+        self._seen: set[int] = set()
 
     @property
     def attached(self) -> bool:
@@ -112,6 +113,7 @@ class SteppedTime:
         while not self._venue.run_until(until_ns, STEPS_AT_ONCE):
             pass
         self._venue.attached()
+        self._seen.clear()
         self._engine = outbox
         self._ready = None
 
@@ -128,6 +130,11 @@ class SteppedTime:
 
     def take(self, inquiry: Inquiry) -> None:
         """A request of the attached engine: it is sent when the engine is ready, in the order of its number."""
+        if inquiry.sequence in self._seen:
+            # HTTP libraries ask again by themselves when a connection is lost; the engine has been told already.
+            inquiry.written.set_result(LOST)
+            return
+        self._seen.add(inquiry.sequence)
         inquiry.engine = self._venue.engine
         self._pending[inquiry.sequence] = inquiry
         self._venue.counters.requests += 1

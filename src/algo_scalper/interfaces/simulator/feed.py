@@ -43,18 +43,22 @@ _SUBSCRIBE = {mode.value: mode for mode in Mode}
 _UNSUBSCRIBE = {mode.value + 1: mode for mode in Mode}
 
 
-class _Instrument(msgspec.Struct):
+class Instrument(msgspec.Struct):
+    """An instrument as a request names it."""
+
     ExchangeSegment: str = ""
     SecurityId: str | int = 0
 
 
-class _Request(msgspec.Struct):
+class Asking(Instrument):
+    """A request: a list of instruments, or with 200 levels of depth a single one in the request itself."""
+
     RequestCode: int = 0
     InstrumentCount: int = 0
-    InstrumentList: list[_Instrument] = []
+    InstrumentList: list[Instrument] = []
 
 
-_requests = msgspec.json.Decoder(_Request)
+_requests = msgspec.json.Decoder(Asking)
 
 
 class Interest(msgspec.Struct, frozen=True):
@@ -94,7 +98,7 @@ class FeedSession:
         if len(request.InstrumentList) > MOST_PER_MESSAGE:
             self.disconnect(TOO_MANY_INSTRUMENTS)
             return NOTHING
-        keys = tuple(dict.fromkeys(key for key in map(_key, request.InstrumentList) if key in self._known))
+        keys = tuple(dict.fromkeys(key for key in map(asked_key, request.InstrumentList) if key in self._known))
         if code in _SUBSCRIBE:
             for key in keys:
                 self.modes[key] = _SUBSCRIBE[code]
@@ -110,7 +114,7 @@ class FeedSession:
         return NOTHING
 
     def add(self, day: DayPrint) -> None:
-        """Gather this instrument's packets, if it is subscribed; they leave with `flush`."""
+        """Gather this instrument's packets, if it is subscribed; they leave with `take`."""
         tick = day.quote.tick
         mode = self.modes.get(tick.key)
         if mode is None:
@@ -131,11 +135,11 @@ class FeedSession:
                 self._packets.append(encode_oi(tick.key, tick.oi))
             self._packets.append(encode_quote(tick, figures(day)))
 
-    def flush(self, silent: bool) -> int:
-        """Send what was gathered and return the messages it took; nothing leaves while ``silent``."""
+    def take(self) -> list[bytes]:
+        """The messages that leave now, made of what was gathered."""
         packets, self._packets = self._packets, []
-        if not packets or silent:
-            return 0
+        if not packets:
+            return []
         messages, size = [bytearray()], 0
         for packet in packets:
             if size + len(packet) > MESSAGE_BYTES:
@@ -143,7 +147,7 @@ class FeedSession:
                 size = 0
             messages[-1] += packet
             size += len(packet)
-        return sum(self.outbox.put(bytes(message)) for message in messages)
+        return [bytes(message) for message in messages]
 
     def disconnect(self, reason: int) -> None:
         """Say why (code 50) and go."""
@@ -168,9 +172,9 @@ def figures(day: DayPrint) -> DayFigures:
     )
 
 
-def _key(instrument: _Instrument) -> int:
+def asked_key(instrument: Instrument) -> int:
     """The instrument's key, -1 when its segment or id is none."""
     try:
         return instrument_key(Segment[instrument.ExchangeSegment], int(instrument.SecurityId))
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         return -1

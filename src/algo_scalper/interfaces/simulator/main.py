@@ -15,7 +15,10 @@ from algo_scalper.domain.calendar import next_trading_day
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day, ist_ns
 from algo_scalper.interfaces.simulator.account import AccountFacts
-from algo_scalper.interfaces.simulator.server import DEFAULT_PORT, HOST, SimulatorConfig, serve
+from algo_scalper.interfaces.simulator.fault_names import drawn_faults, read_script
+from algo_scalper.interfaces.simulator.pointing import HOST, pointing_lines
+from algo_scalper.interfaces.simulator.recording import Player
+from algo_scalper.interfaces.simulator.server import DEFAULT_PORT, SimulatorConfig, serve
 from algo_scalper.interfaces.simulator.state import StateFile
 from algo_scalper.runtime.clock import SystemClock, first_of
 from algo_scalper.runtime.recordings import read_recording
@@ -50,6 +53,15 @@ class SimulatorOptions(msgspec.Struct, frozen=True):
     """Second of the day at which the market begins; None: a minute before the open."""
     account: AccountFacts = AccountFacts()
     """Who the account is; a state file's comes first."""
+    faults: Path | None = None
+    """A script of faults, JSON."""
+    fault_seed: int = 1
+    faults_an_hour: float = 0.0
+    """Faults drawn from the seed, so many in an hour of the market."""
+    tls: Path | None = None
+    record: Path | None = None
+    replay: Path | None = None
+    """A recording to serve instead of a market."""
 
 
 def build_market(options: SimulatorOptions, today: date) -> MarketDay:
@@ -83,26 +95,17 @@ def _go_on(world: World, until_ns: int) -> None:
         world.step(until_ns)
 
 
-def pointing_lines(port: int) -> list[str]:
-    """How our engine and other Dhan clients are pointed here."""
-    rest, sockets = f"http://{HOST}:{port}", f"ws://{HOST}:{port}"
-    return [
-        f"  this engine:       scalper run --sim-url {rest}",
-        f"  shell commands:    scalper ltp NIFTY --sim-url {rest}",
-        "  client id, token:  SIMULATED, SIMULATED",
-        f"  other clients:     REST {rest}/v2   feed {sockets}/feed   orders {sockets}/order-updates",
-        "  official SDK:      set its URL constants to these (docs/how-to/point-a-client-at-the-simulator.md)",
-        f"  status and faults: {rest}/sim/status, POST {rest}/sim/faults, POST {rest}/sim/account",
-    ]
-
-
 def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
     """Serve until ``POST /sim/shutdown`` or Ctrl-C; ``say`` gets a line once the port answers.
 
     Raises `ConfigError` (options, a port in use) and `DataError` (a file that is not what it claims to be).
     """
     clock = SystemClock()
+    if options.replay is not None:
+        _replay(options, options.replay, clock, say)
+        return
     world = build_world(options, clock.now_ns())
+    drawn = drawn_faults(options.fault_seed, options.faults_an_hour, world.now_ns, world.exchange.closed_ns)
     config = SimulatorConfig(
         port=options.port,
         rate=options.pace,
@@ -110,18 +113,33 @@ def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
         limited=options.limited,
         state=options.state,
         account=options.account,
+        faults=(*(read_script(options.faults) if options.faults is not None else ()), *drawn),
+        tls=options.tls,
+        record=options.record,
     )
+    scheme = "http" if options.tls is None else "https"
     time = "stepped" if options.stepped else f"{options.pace:g}x"
 
     def ready(port: int) -> None:
-        say(f"SIMULATED market of {world.market.day} ({world.market.regime}), {time}, on http://{HOST}:{port}")
+        say(f"SIMULATED market of {world.market.day} ({world.market.regime}), {time}, on {scheme}://{HOST}:{port}")
         if not options.with_parent:
-            for line in pointing_lines(port):
+            for line in pointing_lines(port, options.tls):
                 say(line)
 
     serving = serve(world, config, clock, ready)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(first_of(serving, _orphaned(clock)) if options.with_parent else serving)
+
+
+def _replay(options: SimulatorOptions, path: Path, clock: Clock, say: Callable[[str], None]) -> None:
+    """Serve a recording until Ctrl-C."""
+    player = Player(path, clock, options.pace)
+
+    def ready(port: int) -> None:
+        say(f"RECORDED session of {path}, {player.messages} messages, {options.pace:g}x, on http://{HOST}:{port}")
+
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(player.serve(options.port, ready, asyncio.Event()))
 
 
 async def _orphaned(clock: Clock) -> None:

@@ -15,6 +15,7 @@ class End(Enum):
 
     CLOSE = "close"  # a WebSocket close frame
     RESET = "reset"  # the connection goes away without one
+    ABORT = "abort"  # the same by a TCP reset, which may cost the other side what it has not read
 
 
 class Outbox:

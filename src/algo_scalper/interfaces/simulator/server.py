@@ -1,4 +1,4 @@
-"""The simulator's one port: DhanHQ's REST under ``/v2``, its two WebSockets, and our own ``/sim`` paths.
+"""The simulator's one port: DhanHQ's REST under ``/v2``, its WebSockets, our own ``/sim`` paths and a status page.
 
 Bound to 127.0.0.1 only. Whatever comes in, the answer is the real server's where one is known, else a documented one;
 a fault of our own is one line in the log and a 500 for the client.
@@ -9,13 +9,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket as sockets
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from email.utils import formatdate
 from pathlib import Path
 
 import msgspec
 from aiohttp import WSMsgType, web
 
+from algo_scalper.adapters.dhan.depth import Depth
 from algo_scalper.domain.errors import ConfigError, DataError
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, clock_text
@@ -24,19 +28,28 @@ from algo_scalper.interfaces.simulator.calls import Call
 from algo_scalper.interfaces.simulator.clock import PacedTime, Ready, SteppedTime
 from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.interfaces.simulator.endpoints import find
+from algo_scalper.interfaces.simulator.fault_names import FAULTS, due_ns, fault_request
 from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
 from algo_scalper.interfaces.simulator.paths.auth import is_partner
+from algo_scalper.interfaces.simulator.pointing import HOST, pointing_lines
+from algo_scalper.interfaces.simulator.recording import Recorder
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, internal_error, not_found, success
 from algo_scalper.interfaces.simulator.state import StateFile
+from algo_scalper.interfaces.simulator.status import status
+from algo_scalper.interfaces.simulator.tls import server_context
 from algo_scalper.interfaces.simulator.venue import AUTHENTICATION_FAILED, Inquiry, Lost, OrderSession, Venue
 from algo_scalper.simulation.world import World
 
-HOST = "127.0.0.1"
+__all__ = ["DEFAULT_PORT", "HOST", "SimulatorConfig", "SimulatorServer", "serve"]
+
 DEFAULT_PORT = 9200
 PING_EVERY_NS = 10 * NS_PER_SECOND
 PONG_WITHIN_NS = 40 * NS_PER_SECOND
 INVALID_REQUEST = 814
+DEPTH_PATHS: dict[str, Depth] = {"/twentydepth": 20, "/twohundreddepth": 200, "/fulldepth": 200}
+"""The last is the 200-level host's other documented address, whose path is ``/`` there."""
+STATUS_PAGE = Path(__file__).with_name("status.html")
 LOGIN_CODE = 42
 
 log = logging.getLogger(__name__)
@@ -70,6 +83,12 @@ class SimulatorConfig(msgspec.Struct, frozen=True):
     """Where the account's books are kept over a restart; None keeps them in memory."""
     account: AccountFacts = AccountFacts()
     """Who the account is; what a state file remembers of it comes first."""
+    faults: tuple[FaultRequest, ...] = ()
+    """What breaks in the course of the day; instants that are past are left out."""
+    tls: Path | None = None
+    """A folder of certificates, made if need be; None serves plain http and ws."""
+    record: Path | None = None
+    """Where everything that is sent and answered is written down."""
 
 
 class _Attach(msgspec.Struct, frozen=True):
@@ -119,12 +138,22 @@ class SimulatorServer:
         self.stopped = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._pacing: asyncio.Task[None] | None = None
+        self._connections = 0
+        self._recorder = Recorder(config.record, self.now_ns) if config.record is not None else None
+        now_ns = world.now_ns
+        for request in config.faults:
+            if due_ns(request, desk.day, now_ns) >= now_ns:
+                self.venue.break_something(request)
 
     async def start(self) -> None:
-        """Bind and serve. Raises `ConfigError` when the port is taken."""
+        """Bind and serve. Raises `ConfigError` when the port is taken, or certificates cannot be made."""
+        secure = server_context(self._config.tls) if self._config.tls is not None else None
         app = web.Application(middlewares=[_guard])
+        app.on_response_prepare.append(self._date)
         app.router.add_get("/sim/status", self._status)
         app.router.add_post("/sim/faults", self._faults)
+        app.router.add_get("/sim/faults", self._named_faults)
+        app.router.add_post("/sim/restart", self._restart)
         app.router.add_get("/sim/account", self._account)
         app.router.add_post("/sim/account", self._change_account)
         app.router.add_post("/sim/shutdown", self._shutdown)
@@ -133,7 +162,7 @@ class SimulatorServer:
         self._runner = web.AppRunner(app, access_log=None, logger=http_log, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, HOST, self._config.port).start()
+            await web.TCPSite(self._runner, HOST, self._config.port, ssl_context=secure).start()
         except OSError as taken:
             await self._runner.cleanup()
             if taken.errno != errno.EADDRINUSE:
@@ -151,23 +180,30 @@ class SimulatorServer:
             self._pacing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._pacing
-        for feed in self.venue.feeds:
+        for feed in self.venue.data_sockets:
             feed.outbox.end(End.CLOSE)
         for orders in self.venue.order_sockets:
             orders.outbox.end(End.CLOSE)
         self.venue.on_change()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    async def _date(self, _: web.Request, response: web.StreamResponse) -> None:
+        """The broker's clock may be wrong, and every answer says so."""
+        skew_s = self.venue.faults.skew_s
+        if skew_s:
+            response.headers["Date"] = formatdate(self._clock.now_ns() / NS_PER_SECOND + skew_s, usegmt=True)
 
     # HTTP
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
         """A Dhan path, or a WebSocket on one of Dhan's socket paths."""
-        upgrades = request.headers.get("Upgrade", "").lower() == "websocket"
-        if upgrades and request.path in ("/", "/feed"):
-            return await self._feed_socket(request)
-        if upgrades and request.path == "/order-updates":
-            return await self._order_socket(request)
+        if request.headers.get("Upgrade", "").lower() == "websocket" and (socket := self._socket_at(request.path)):
+            return await self._let_in(request, socket)
+        if request.method == "GET" and request.path == "/":
+            return web.Response(body=STATUS_PAGE.read_bytes(), content_type="text/html", charset="utf-8")
         path = request.path.rstrip("/")
         call = Call(
             method=request.method,
@@ -193,22 +229,38 @@ class SimulatorServer:
             self.venue.take(inquiry)
         written = await inquiry.written
         if isinstance(written, Lost):
-            if request.transport is not None:
-                request.transport.close()
-            return web.Response()
+            return _hang_up(request)
+        if self._recorder is not None:
+            self._recorder.answer(request.method, request.path, written.status, written.body)
         return _response(written)
 
-    # Market feed
+    # Sockets
+
+    def _socket_at(self, path: str) -> Handler | None:
+        """What serves the sockets of a path; None where there are none."""
+        if path in ("/", "/feed"):
+            return self._feed_socket
+        if path == "/order-updates":
+            return self._order_socket
+        return self._depth_socket if path.rstrip("/") in DEPTH_PATHS else None
+
+    async def _let_in(self, request: web.Request, socket: Handler) -> web.StreamResponse:
+        """A connection, unless the broker is away or wants none."""
+        await self.venue.thawed()
+        faults = self.venue.faults
+        if faults.down(self.venue.world.now_ns):
+            faults.meet("restart")
+            return _hang_up(request)
+        if socket != self._order_socket and faults.refuse_feeds is not FeedRefusal.NO:
+            faults.meet("refuse_feeds")
+            if faults.refuse_feeds is FeedRefusal.TOO_MANY_REQUESTS:
+                return web.Response(status=429, text="Client ID is blocked")
+            if faults.refuse_feeds is FeedRefusal.RESET:
+                return _hang_up(request)
+        return await socket(request)
 
     async def _feed_socket(self, request: web.Request) -> web.StreamResponse:
-        await self.venue.thawed()
         refusal = self.venue.faults.refuse_feeds
-        if refusal is FeedRefusal.TOO_MANY_REQUESTS:
-            return web.Response(status=429, text="Client ID is blocked")
-        if refusal is FeedRefusal.RESET:
-            if request.transport is not None:
-                request.transport.close()
-            return web.Response()
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         self._begin()
@@ -232,10 +284,35 @@ class SimulatorServer:
             self.venue.close_feed(session)
         return socket
 
-    # Order updates
+    async def _depth_socket(self, request: web.Request) -> web.StreamResponse:
+        levels = DEPTH_PATHS[request.path.rstrip("/")]
+        query = request.query
+        token, client_id = query.get("token", ""), query.get("clientId", "")
+        if self.venue.resets(levels, token):
+            return _hang_up(request, End.ABORT)
+        socket = web.WebSocketResponse(autoping=False, compress=False)
+        await socket.prepare(request)
+        self._begin()
+        session = self.venue.open_depth(levels)
+        reason = self.venue.feed_refusal(token, client_id)
+        if self.venue.faults.refuse_feeds is FeedRefusal.DISCONNECT or reason:
+            session.disconnect(reason or AUTHENTICATION_FAILED)
+        elif query.get("authType") != "2":
+            session.disconnect(INVALID_REQUEST)
+
+        def text(data: str) -> None:
+            if not session.outbox.ended:
+                self._catch_up()
+                self.venue.depth_text(session, data)
+                self._progress()
+
+        try:
+            await self._converse(request, socket, session.outbox, text)
+        finally:
+            self.venue.close_depth(session)
+        return socket
 
     async def _order_socket(self, request: web.Request) -> web.StreamResponse:
-        await self.venue.thawed()
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         self._begin()
@@ -336,7 +413,7 @@ class SimulatorServer:
         """Read until the other side leaves; binary input is ignored, as the old SDK's farewell is by the real server."""
         heard = [self._clock.now_ns()]
         tasks = [
-            asyncio.create_task(_write(request, socket, outbox)),
+            asyncio.create_task(self._write(request, socket, outbox)),
             asyncio.create_task(self._ping(socket, outbox, heard)),
         ]
         try:
@@ -354,6 +431,28 @@ class SimulatorServer:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _write(self, request: web.Request, socket: web.WebSocketResponse, outbox: Outbox) -> None:
+        """Empty the outbox into the socket until its end."""
+        self._connections += 1
+        number, recorder = self._connections, self._recorder
+        with suppress(ConnectionError):
+            while True:
+                message = await outbox.take()
+                if isinstance(message, End):
+                    break
+                if recorder is not None:
+                    recorder.message(number, request.path, message)
+                if isinstance(message, bytes):
+                    await socket.send_bytes(message)
+                else:
+                    await socket.send_str(message)
+            if message is End.CLOSE:
+                await socket.close()
+                return
+            _hang_up(request, message)
+            return
+        _hang_up(request)
+
     async def _ping(self, socket: web.WebSocketResponse, outbox: Outbox, heard: list[int]) -> None:
         """Every ten seconds of real time; who has not been heard of for forty is dropped."""
         while not socket.closed:
@@ -368,9 +467,7 @@ class SimulatorServer:
     # Our own paths
 
     async def _status(self, _: web.Request) -> web.StreamResponse:
-        venue = self.venue
-        book = venue.world.book()
-        standing = venue.desk.standing
+        venue, recorder = self.venue, self._recorder
         now_ns = self.now_ns()
         return _response(
             success(
@@ -378,43 +475,47 @@ class SimulatorServer:
                     "mode": "paced" if self.paced is not None else "stepped",
                     "now_ns": now_ns,
                     "time": clock_text(now_ns),
-                    "world_ns": venue.world.now_ns,
-                    "day": venue.desk.day.isoformat(),
                     "rate": self._config.rate if self.paced is not None else 0.0,
                     "slipped_ns": self.paced.slipped_ns if self.paced is not None else 0,
                     "attached": self.stepped.attached if self.stepped is not None else False,
-                    "feeds": [
-                        {"number": feed.number, "instruments": len(feed.modes), "messages": feed.outbox.sent}
-                        for feed in venue.feeds
-                    ],
-                    "order_sockets": [
-                        {"logged_in": session.logged_in, "messages": session.outbox.sent}
-                        for session in venue.order_sockets
-                    ],
-                    "orders": len(book.orders),
-                    "positions": {str(held.key): held.net_quantity for held in book.positions},
-                    "available_paise": book.funds.available_paise,
-                    "standing": {
-                        "super_orders": sum(not one.is_over for one in standing.super_orders.values()),
-                        "forever_orders": sum(one.is_waiting for one in standing.forever_orders.values()),
-                        "triggers": sum(one.can_fire for one in standing.price_triggers.values()),
-                        "pnl_exit": standing.pnl_exit.status,
-                        "kill_switch": standing.kill_switch,
-                    },
-                    "faults": venue.faults,
-                    "held": venue.held,
-                    "rate_limited": venue.limits.refused,
-                    "counters": venue.counters,
-                    "served": venue.served,
+                    **status(venue),
+                    "recording": {"messages": recorder.written, "bytes": recorder.size_bytes, "full": recorder.is_full}
+                    if recorder is not None
+                    else None,
+                    "pointing": pointing_lines(self.port, self._config.tls),
                 }
+            )
+        )
+
+    async def _named_faults(self, _: web.Request) -> web.StreamResponse:
+        """Every fault that has a name, with what it posts."""
+        return _response(
+            success(
+                {name: {"summary": one.summary, "body": one.body, "words": one.words} for name, one in FAULTS.items()}
             )
         )
 
     async def _faults(self, request: web.Request) -> web.StreamResponse:
         try:
-            wanted = msgspec.json.decode(await request.read(), type=FaultRequest)
-        except msgspec.DecodeError as wrong:
+            body = msgspec.json.decode(await request.read(), type=dict[str, object])
+            name = body.pop("fault", None)
+            if name is not None and (not isinstance(name, str) or name not in FAULTS):
+                return _response(bad_input(f"no fault is named {str(name)[:40]}"))
+            body = {**FAULTS[name].body, **body} if isinstance(name, str) else body
+            return self._broken(fault_request(body, "the body"))
+        except (msgspec.DecodeError, ConfigError, UnicodeDecodeError) as wrong:
             return _response(bad_input(str(wrong)))
+
+    async def _restart(self, request: web.Request) -> web.StreamResponse:
+        """``{"down_s": 5, "hard": true}``, or no body: the broker starts again."""
+        try:
+            raw = await request.read()
+            body = msgspec.json.decode(raw, type=dict[str, object]) if raw else {}
+            return self._broken(fault_request({**body, "restart": True}, "the body"))
+        except (msgspec.DecodeError, ConfigError, UnicodeDecodeError) as wrong:
+            return _response(bad_input(str(wrong)))
+
+    def _broken(self, wanted: FaultRequest) -> web.StreamResponse:
         self._catch_up()
         self.venue.break_something(wanted)
         return _response(success({"faults": self.venue.faults, "now_ns": self.now_ns()}))
@@ -448,6 +549,9 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _response(bad_input())
     except web.HTTPException as refused:
         return _response(not_found(request.path, 0)) if refused.status in (404, 405) else _response(bad_input())
+    except ConnectionError:
+        log.debug("a client left %s before it was answered", request.path)
+        return web.Response()
     except Exception as fault:  # noqa: BLE001 - one line here instead of a traceback there
         where = fault.__traceback__
         while where is not None and where.tb_next is not None:
@@ -457,22 +561,18 @@ async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _response(internal_error())
 
 
-async def _write(request: web.Request, socket: web.WebSocketResponse, outbox: Outbox) -> None:
-    """Empty the outbox into the socket until its end."""
-    with suppress(ConnectionError):
-        while True:
-            message = await outbox.take()
-            if isinstance(message, bytes):
-                await socket.send_bytes(message)
-            elif isinstance(message, str):
-                await socket.send_str(message)
-            elif message is End.CLOSE:
-                await socket.close()
-                return
-            else:
-                break
-    if request.transport is not None:
-        request.transport.close()
+def _hang_up(request: web.Request, how: End = End.RESET) -> web.Response:
+    """The connection goes away without a word."""
+    transport = request.transport
+    if transport is not None and how is End.ABORT:
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            # Lingering for no time at all makes the kernel send a reset.
+            raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    elif transport is not None:
+        transport.close()
+    return web.Response()
 
 
 def _response(reply: Reply) -> web.Response:

@@ -9,17 +9,19 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import msgspec
 
+from algo_scalper.adapters.dhan.depth import Depth
 from algo_scalper.domain.commands import PlaceOrder
 from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.instruments import key_security_id
-from algo_scalper.domain.market import OptionChain
+from algo_scalper.domain.market import OptionChain, Quote
 from algo_scalper.domain.orders import Side
 from algo_scalper.domain.ports import Accepted, Rejected
-from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, tick_down
-from algo_scalper.interfaces.simulator.account import AccountFacts
+from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, tick_down, tick_up
+from algo_scalper.interfaces.simulator.account import APP, AccountFacts
 from algo_scalper.interfaces.simulator.calls import (
     Access,
     Asked,
@@ -30,15 +32,27 @@ from algo_scalper.interfaces.simulator.calls import (
     Endpoint,
     OrderAsked,
 )
+from algo_scalper.interfaces.simulator.depth_feed import DepthSession
 from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.interfaces.simulator.endpoints import budget_key, find, turned_away, without_data_plan
+from algo_scalper.interfaces.simulator.fault_names import due_ns
 from algo_scalper.interfaces.simulator.faults import FaultRequest, Faults, Hand, TokenState
-from algo_scalper.interfaces.simulator.feed import FeedSession
+from algo_scalper.interfaces.simulator.feed import FeedSession, Interest
 from algo_scalper.interfaces.simulator.limits import RateLimits
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
-from algo_scalper.interfaces.simulator.replies import Reply, internal_error, not_found, order_error, rate_limited
+from algo_scalper.interfaces.simulator.replies import (
+    Reply,
+    internal_error,
+    invalid_ip,
+    not_found,
+    order_error,
+    rate_limited,
+)
 from algo_scalper.interfaces.simulator.rows import order_alert
+from algo_scalper.interfaces.simulator.tape import DayPrint
+from algo_scalper.interfaces.simulator.wire import Wire
 from algo_scalper.simulation.account_book import PLAIN
+from algo_scalper.simulation.faults import thinned
 from algo_scalper.simulation.world import (
     Answer,
     BookQuery,
@@ -52,10 +66,12 @@ from algo_scalper.simulation.world import (
 )
 
 MOST_FEEDS = 5
+"""Market feed and depth together."""
 TOO_MANY_CONNECTIONS = 805
 NOT_SUBSCRIBED = 806
 TOKEN_EXPIRED = 807
 AUTHENTICATION_FAILED = 808
+ON_REQUEST = "RMS:<orderId>:Rejected by the simulator on request"
 _HAND_SLIP_BPS = 1_000
 
 
@@ -78,6 +94,10 @@ class Inquiry(msgspec.Struct):
     """Which attached engine sent it."""
     asked: Asked | None = None
     lose_answer: bool = False
+    has_arrived: bool = False
+    """It has been delayed on its way in, or is not to be."""
+    has_ended: bool = False
+    """Answered or lost, perhaps on its way out still."""
 
 
 class Counters(msgspec.Struct):
@@ -120,6 +140,7 @@ class Venue:
         """Does virtual time move by itself? While it stands only a stepped engine's requests count against a rate."""
         self.counters = Counters()
         self.feeds: list[FeedSession] = []
+        self.depths: list[DepthSession] = []
         self.order_sockets: list[OrderSession] = []
         self.on_change: Callable[[], None] = lambda: None
         """Called when the account changed, before anybody is told, and every second: for the state file."""
@@ -140,6 +161,7 @@ class Venue:
         self._sockets_made = 0
         self._standing_keys: frozenset[int] = frozenset()
         self._token_ends_ns = 0
+        self._wire = Wire(self.faults, desk.world.seed, lambda: self.world.now_ns, self.later)
         self.see_account(desk.account.facts)
 
     # Time
@@ -153,15 +175,18 @@ class Venue:
         """Go to ``at_ns`` (<= `next_ns`), do and send all that is due there."""
         second_before = self.world.now_ns // NS_PER_SECOND
         deliveries = self.world.step(at_ns)
-        self._answered, self._lost = [], []
         while self._due and self._due[0][0] <= at_ns:
             heapq.heappop(self._due)[2]()
         self._deliver(deliveries)
         self._attend_standing()
+        self._count_refusals()
         # Futures and outboxes are filled; not a byte has left before this returns.
         if at_ns // NS_PER_SECOND != second_before or any(isinstance(each, Answer | Push) for each in deliveries):
             self.on_change()
-        return Stepped(self._answered, self._lost)
+        # What a restart ended between two steps is told with the next.
+        done = Stepped(self._answered, self._lost)
+        self._answered, self._lost = [], []
+        return done
 
     def _attend_standing(self) -> None:
         """Super orders, triggers and their like see the prices of this instant; what they wait for is watched."""
@@ -202,8 +227,19 @@ class Venue:
 
     def take(self, inquiry: Inquiry) -> None:
         """Answer a request, now or when its answer is due; its future gets the answer."""
-        if self.faults.frozen(self.world.now_ns):
+        faults = self.faults
+        if faults.down(self.world.now_ns):
+            faults.meet("restart")
+            self._end(inquiry, LOST)
+            return
+        if faults.frozen(self.world.now_ns):
+            faults.meet("freeze")
             self._held.append(inquiry)
+            return
+        if faults.slow_requests.ms and not inquiry.has_arrived and self._passes_time(inquiry):
+            inquiry.has_arrived = True
+            faults.meet("slow_requests")
+            self.later(self._wire.delay_ns(faults.slow_requests), lambda: self._arrive(inquiry))
             return
         call = inquiry.call
         found = find(call.method, call.path)
@@ -216,12 +252,10 @@ class Venue:
         if reply is not None:
             self._answer_later(inquiry, endpoint, reply)
             return
-        if endpoint.is_order and self.faults.lose_before:
-            self.faults.lose_before -= 1
-            self.later(self.world.latency.answer_ns, lambda: self._answer(inquiry, LOST))
+        if endpoint.is_order and faults.spend("lose_before"):
+            self.later(self.world.latency.answer_ns, lambda: self._end(inquiry, LOST))
             return
-        if endpoint.is_order and self.faults.reject_next:
-            self.faults.reject_next -= 1
+        if endpoint.is_order and faults.spend("reject_next"):
             self._answer_later(inquiry, endpoint, order_error(self.faults.reject_text))
             return
         answer = endpoint.answer(self.desk, call, argument)
@@ -230,9 +264,21 @@ class Venue:
         else:
             self._ask(inquiry, answer)
 
+    def _arrive(self, inquiry: Inquiry) -> None:
+        """A request that was slow on its way in; one that ended meanwhile has nothing left to ask."""
+        if not inquiry.has_ended:
+            self.take(inquiry)
+
+    def _passes_time(self, inquiry: Inquiry) -> bool:
+        """Does time go on while this request waits? One asked beside a stepped engine would wait for ever."""
+        return self.time_runs or inquiry.sequence > 0
+
     def _refused(self, endpoint: Endpoint, inquiry: Inquiry) -> Reply | None:
         """Turned away for its token or its rate, before anything is looked at."""
         call = inquiry.call
+        if self.faults.throttled(self.world.now_ns):
+            self.faults.meet("throttle")
+            return rate_limited()
         if endpoint.access is not Access.OPEN:
             if not self.admits(call.token, call.client_id or self.desk.client_id):
                 return turned_away(endpoint.access)
@@ -241,6 +287,9 @@ class Venue:
         counted = self.limited and (self.time_runs or inquiry.sequence)
         if counted and not self.limits.take(endpoint.family, self.world.now_ns, budget_key(call)):
             return rate_limited()
+        if endpoint.is_order and self.faults.refuse_ip:
+            self.faults.meet("refuse_ip")
+            return invalid_ip()
         return None
 
     def admits(self, token: str, client_id: str) -> bool:
@@ -277,10 +326,7 @@ class Venue:
 
     def _loses_answer(self) -> bool:
         """Is the answer to this order request one of those that get lost?"""
-        if not self.faults.lose_after:
-            return False
-        self.faults.lose_after -= 1
-        return True
+        return self.faults.spend("lose_after")
 
     def _submit(self, inquiry: Inquiry, request: Question) -> None:
         self._number += 1
@@ -298,6 +344,18 @@ class Venue:
         self.later(wait_ns, lambda: self._answer(inquiry, reply))
 
     def _answer(self, inquiry: Inquiry, written: Written) -> None:
+        """The answer leaves, or is slow on its way."""
+        delay = self.faults.slow_answers
+        if delay.ms and self._passes_time(inquiry):
+            self.faults.meet("slow_answers")
+            self.later(self._wire.delay_ns(delay), lambda: self._end(inquiry, written))
+        else:
+            self._end(inquiry, written)
+
+    def _end(self, inquiry: Inquiry, written: Written) -> None:
+        if inquiry.has_ended:
+            return
+        inquiry.has_ended = True
         shown = written.status if isinstance(written, Reply) else "lost"
         self.served[f"{inquiry.call.method} {inquiry.call.path} {shown}"] += 1
         if inquiry.sequence and inquiry.engine == self.engine:
@@ -334,10 +392,33 @@ class Venue:
         self._sockets_made += 1
         session = FeedSession(self._sockets_made, self.desk.known)
         self.feeds.append(session)
-        if len(self.feeds) > MOST_FEEDS:
-            self.feeds[0].disconnect(TOO_MANY_CONNECTIONS)
-            self.close_feed(self.feeds[0])
+        self._make_room()
         return session
+
+    def open_depth(self, levels: Depth) -> DepthSession:
+        """A new depth connection; it counts among the five of the feed."""
+        self._sockets_made += 1
+        session = DepthSession(self._sockets_made, levels, self.desk.contracts, self.world.seed)
+        self.depths.append(session)
+        self._make_room()
+        return session
+
+    @property
+    def data_sockets(self) -> list[FeedSession | DepthSession]:
+        """Market feed and depth, as they are now."""
+        return [*self.feeds, *self.depths]
+
+    def _make_room(self) -> None:
+        if len(self.feeds) + len(self.depths) > MOST_FEEDS:
+            oldest = min(self.data_sockets, key=lambda session: session.number)
+            oldest.disconnect(TOO_MANY_CONNECTIONS)
+            self._close(oldest)
+
+    def _close(self, session: FeedSession | DepthSession) -> None:
+        if isinstance(session, FeedSession):
+            self.close_feed(session)
+        else:
+            self.close_depth(session)
 
     def close_feed(self, session: FeedSession) -> None:
         """The connection is gone; nobody watches for it any more."""
@@ -345,12 +426,29 @@ class Venue:
             self.feeds.remove(session)
             self._unwatch(session.modes)
             session.modes.clear()
+            self._wire.forget(session.outbox)
+
+    def close_depth(self, session: DepthSession) -> None:
+        """The same for depth."""
+        if session in self.depths:
+            self.depths.remove(session)
+            self._unwatch(session.keys)
+            session.keys.clear()
+            self._wire.forget(session.outbox)
 
     def feed_text(self, session: FeedSession, text: str) -> None:
         """A text message came in on a feed connection."""
         had = frozenset(session.modes)
         interest = session.read(text)
         self.counters.feed_in += 1
+        self._attend(session, interest, had)
+
+    def depth_text(self, session: DepthSession, text: str) -> None:
+        """A text message came in on a depth connection."""
+        had = frozenset(session.keys)
+        self._attend(session, session.read(text), had)
+
+    def _attend(self, session: FeedSession | DepthSession, interest: Interest, had: frozenset[int]) -> None:
         fresh = [key for key in interest.wanted if not self._watched[key]]
         self._watched.update(key for key in interest.wanted if key not in had)
         if fresh:
@@ -371,11 +469,16 @@ class Venue:
         if gone:
             self.world.unwatch(gone)
 
-    def _snapshot(self, session: FeedSession, keys: Iterable[int]) -> None:
+    def _snapshot(self, session: FeedSession | DepthSession, keys: Iterable[int]) -> None:
         """Instruments somebody watches already: the newcomer gets what was last printed."""
         for key in keys:
-            if self.desk.tape.get(key) is not None:
-                session.add(self.desk.day_print(key))
+            if self.desk.tape.get(key) is None:
+                continue
+            day = self._as_shown(self.desk.day_print(key))
+            if isinstance(session, FeedSession):
+                session.add(day)
+            else:
+                session.add(day.quote)
         self._flush(session)
 
     def order_login(self, session: OrderSession, good: bool) -> None:
@@ -385,14 +488,14 @@ class Venue:
         else:
             session.outbox.end(End.RESET)
 
-    def _drop_feeds(self) -> None:
-        for session in list(self.feeds):
-            session.outbox.end(End.RESET)
-            self.close_feed(session)
+    def _drop_feeds(self, how: End = End.RESET) -> None:
+        for session in self.data_sockets:
+            session.outbox.end(how)
+            self._close(session)
 
-    def _drop_order_sockets(self) -> None:
+    def _drop_order_sockets(self, how: End = End.RESET) -> None:
         for session in self.order_sockets:
-            session.outbox.end(End.RESET)
+            session.outbox.end(how)
         self.order_sockets.clear()
 
     # Deliveries
@@ -407,31 +510,69 @@ class Venue:
                 self._world_answered(delivery)
         for session in self.feeds:
             self._flush(session)
+        for depth in self.depths:
+            self._flush(depth)
 
     def _quoted(self, delivery: Quoted) -> None:
         key = delivery.quote.tick.key
         is_first = self.desk.tape.get(key) is None
-        day = self.desk.tape.take(delivery.quote)
+        day = self.desk.tape.take(self._thinned(delivery.quote))
         if is_first and key in self.desk.indices:
             self.desk.tape.recall(key, self.desk.candles_today(key))
+        day = self._as_shown(day)
         for session in self.feeds:
             session.add(day)
+        for depth in self.depths:
+            depth.add(day.quote)
 
-    def _flush(self, session: FeedSession) -> None:
-        self.counters.feed_out += session.flush(self.faults.feed_silent(self.world.now_ns))
+    def _thinned(self, quote: Quote) -> Quote:
+        """The book as it is shown: while it is made thin, one lot at each level."""
+        if self.world.now_ns >= self.faults.thin_until_ns:
+            return quote
+        contract = self.desk.contracts.get(quote.tick.key)
+        return thinned(quote, contract.lot) if contract is not None else quote
+
+    def _as_shown(self, day: DayPrint) -> DayPrint:
+        """With the trade time of a clock that may be wrong."""
+        skew_s = round(self.faults.skew_s)
+        if not skew_s:
+            return day
+        self.faults.meet("skew")
+        tick = msgspec.structs.replace(day.quote.tick, exchange_s=day.quote.tick.exchange_s + skew_s)
+        return msgspec.structs.replace(day, quote=msgspec.structs.replace(day.quote, tick=tick))
+
+    def _flush(self, session: FeedSession | DepthSession) -> None:
+        messages = session.take()
+        if messages and self.faults.feed_silent(self.world.now_ns):
+            self.faults.meet("stall_feed")
+            return
+        for message in messages:
+            self._wire.feed(session.outbox, message, partial(self._put_feed, session))
+
+    def _put_feed(self, session: FeedSession | DepthSession, message: bytes) -> None:
+        # A stepped engine counts what it gets on its feed; depth is nothing it waits for.
+        is_sent = session.outbox.put(message)
+        if isinstance(session, FeedSession):
+            self.counters.feed_out += is_sent
 
     def _pushed(self, delivery: Push) -> None:
         row = delivery.row
         record = self.desk.order(row.broker_id)
-        if record is None or self.faults.frozen(self.world.now_ns):
+        if record is None:
             return
         desk, contract = self.desk, self.desk.contracts[row.key]
         alert = order_alert(
             row, record, contract, desk.last_fill_paise(row), desk.last_paise(row.key), desk.client_id
         ).decode()
+        self._wire.updates(alert, self._send_update)
+
+    def _send_update(self, text: str) -> None:
         for session in self.order_sockets:
-            if session.logged_in and session.outbox.put(alert):
-                self.counters.orders_out += 1
+            if session.logged_in:
+                self._wire.update(session.outbox, partial(self._put_update, session, text))
+
+    def _put_update(self, session: OrderSession, text: str) -> None:
+        self.counters.orders_out += session.outbox.put(text)
 
     def _world_answered(self, delivery: Answer) -> None:
         inquiry = self._asked.pop(delivery.token, None)
@@ -446,6 +587,7 @@ class Venue:
         """A stepped engine begins: counters from zero, answers owed to earlier ones are nobody's."""
         self.engine += 1
         self.counters = Counters()
+        self._answered, self._lost = [], []
 
     def detached(self) -> None:
         """The stepped engine is gone and its connections with it; the account keeps its books."""
@@ -479,9 +621,13 @@ class Venue:
         self._drop_order_sockets()
 
     def _disconnect_feeds(self, reason: int) -> None:
-        for session in list(self.feeds):
+        for session in self.data_sockets:
             session.disconnect(reason)
-            self.close_feed(session)
+            self._close(session)
+
+    def resets(self, levels: Depth, token: str) -> bool:
+        """Is a depth connection with this token reset without a word? An application's is, at 200 levels."""
+        return levels == 200 and self.desk.account.consumer(token) == APP
 
     def feed_refusal(self, token: str, client_id: str) -> int:
         """Why a feed connection with these credentials is turned away, as a disconnect code; 0 when it is not."""
@@ -494,37 +640,95 @@ class Venue:
     # Faults
 
     def break_something(self, request: FaultRequest) -> None:
-        """Do what ``POST /sim/faults`` asks, now or at the instant it names."""
-        if request.at_ns > self.world.now_ns:
-            put_off = msgspec.structs.replace(request, at_ns=0)
-            self.later(request.at_ns - self.world.now_ns, lambda: self.break_something(put_off))
+        """Do what ``POST /sim/faults`` asks, now or at the instant it names. Raises `ConfigError` for an unreadable one."""
+        now_ns = self.world.now_ns
+        at_ns = due_ns(request, self.desk.day, now_ns)
+        if at_ns > now_ns:
+            put_off = msgspec.structs.replace(request, at_ns=0, at="", after_s=0.0)
+            self.later(at_ns - now_ns, lambda: self.break_something(put_off))
             return
-        self.faults.apply(request, self.world.now_ns)
+        self.faults.apply(request, now_ns)
+        how = End.ABORT if request.hard else End.RESET
         if request.freeze_s:
-            self.later(self.faults.frozen_until_ns - self.world.now_ns, self._thaw)
+            self.later(self.faults.frozen_until_ns - now_ns, self._thaw)
         if request.clear:
+            self.desk.account.undo_mint_elsewhere()
+            self.world.exchange.refusals.clear()
             self._thaw()
-        if request.token is TokenState.DEAD:
+        if request.refuse_next is not None:
+            self.world.exchange.refusals[:] = [request.refuse_text or ON_REQUEST] * request.refuse_next
+            self.faults.refuse_next = request.refuse_next
+        for seconds in (request.thin_s, request.slow_fills_s):
+            if seconds:
+                self.later(round(seconds * NS_PER_SECOND), self._fill_as_usual)
+        self._fill_as_usual()
+        if request.mint:
+            self.desk.account.mint_elsewhere(now_ns)
+        if request.token is TokenState.DEAD or request.mint:
             self._token_died()
-        if request.drop_feeds:
-            self._drop_feeds()
-        if request.drop_order_sockets:
-            self._drop_order_sockets()
+        if request.drop_feeds or request.restart:
+            self.faults.met["drop_feeds"] += len(self.data_sockets)
+            self._drop_feeds(how)
+        if request.drop_order_sockets or request.restart:
+            self.faults.met["drop_order_sockets"] += len(self.order_sockets)
+            self._drop_order_sockets(how)
+        if request.restart:
+            self._forget_requests()
         if request.hand is not None:
             self._hand(request.hand)
 
+    def _count_refusals(self) -> None:
+        """The exchange uses up the refusals it was given; what is left of them is shown."""
+        left = len(self.world.exchange.refusals)
+        for _ in range(self.faults.refuse_next - left):
+            self.faults.meet("refuse_next")
+        self.faults.refuse_next = left
+
+    def _fill_as_usual(self) -> None:
+        """Orders meet what the faults of this instant leave them."""
+        self.world.exchange.lots_a_level = self.faults.lots_a_level(self.world.now_ns)
+
+    def _forget_requests(self) -> None:
+        """The servers start again: nobody who is waiting is answered, and nobody has asked for anything lately."""
+        waiting = [*self._asked.values(), *self._held]
+        self._asked.clear()
+        self._held.clear()
+        for inquiry in waiting:
+            self._end(inquiry, LOST)
+        self.limits = RateLimits()
+
     def _hand(self, hand: Hand) -> None:
         """A person acts on the account from the broker's app."""
+        self.faults.meet("hand")
         if not hand.cancel_floor:
-            self._hand_sells(hand)
+            self._hand_trades(hand)
             return
         for order in self.world.exchange.working():
             mine = not hand.security_id or key_security_id(order.key) == hand.security_id
             if mine and order.side is Side.SELL:
                 self.world.foreign_cancel(order.broker_id)
         self.on_schedule()
+        if hand.sell or hand.buy:
+            self.later(NS_PER_SECOND, lambda: self._hand_trades(hand))
+
+    def _hand_trades(self, hand: Hand) -> None:
         if hand.sell:
-            self.later(NS_PER_SECOND, lambda: self._hand_sells(hand))
+            self._hand_sells(hand)
+        if hand.buy:
+            self._hand_buys(hand)
+
+    def _hand_buys(self, hand: Hand) -> None:
+        """More of what is held; of nothing held, the contract that was named."""
+        held = [position.key for position in self.world.book().positions if position.net_quantity > 0]
+        keys = [key for key in held if not hand.security_id or key_security_id(key) == hand.security_id]
+        named = [key for key in self.desk.contracts if key_security_id(key) == hand.security_id]
+        for key in (keys or named)[:1]:
+            contract = self.desk.contracts[key]
+            tick = self.desk.day_print(key).quote.tick
+            price_paise = tick.ask_paise or tick.ltp_paise
+            price_paise = tick_up(price_paise + price_paise * _HAND_SLIP_BPS // 10_000, contract.tick_paise)
+            self.world.foreign_place(key, Side.BUY, hand.buy, price_paise)
+        self.on_schedule()
 
     def _hand_sells(self, hand: Hand) -> None:
         for position in self.world.book().positions:
