@@ -7,7 +7,13 @@ that cannot be sent is counted and logged, never raised.
 
 Wire: a 4-byte big-endian length, then msgpack ``{"n", "kind", "body"}``. ``n`` grows by one with every message; on
 connecting a reader gets one ``snapshot`` that carries the current ``n``. The other way the same framing carries
-`Word`, an operator's word, and nothing else.
+`Word`, an operator's word, `Follow`, the wish for prices as well, or `Ask`, a change a person wants and an answer to,
+and nothing else. The `Answer` goes to who asked alone and repeats the current ``n`` too.
+
+Prices are a second kind of message, for readers that asked: ``ticks``, the newest tick of every instrument that had
+one since the last such message. It repeats the current ``n`` instead of taking a new one, so readers with and without
+prices count alike. The engine's path knows nothing of it: the batch is what differs from the last one, seen a few
+times a second, and nobody looks while nobody has asked.
 
 The socket is a unix socket that only its owner may open. Where unix sockets are missing, or the path is too long for
 one, it is a loopback TCP port; the path is then a private file with the port and a key the reader must show.
@@ -22,7 +28,8 @@ import secrets
 import socket
 import stat
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +37,7 @@ import msgspec
 
 from algo_scalper.domain.errors import DataError, SecondInstance
 from algo_scalper.domain.events import OperatorWord
+from algo_scalper.domain.market import Tick
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, ist_day
 from algo_scalper.engine.views import DecisionView, TradeView, View
@@ -45,6 +53,7 @@ KEPT_DECISIONS = 2_000
 CLOSE_WITHIN_NS = NS_PER_SECOND
 KEPT_NOTICES = 200
 KEPT_PENDING = 5_000
+ANSWER_WITHIN_NS = 5 * NS_PER_SECOND
 
 _log = logging.getLogger(__name__)
 
@@ -91,6 +100,22 @@ class DecisionLine(msgspec.Struct, frozen=True):
     decision: DecisionView
 
 
+class WatchLine(msgspec.Struct, frozen=True):
+    """An instrument of the watchlist; ``at_ns`` 0: no price has come yet."""
+
+    key: int
+    name: str
+    ltp_paise: int = 0
+    at_ns: int = 0
+
+
+class WatchView(msgspec.Struct, frozen=True):
+    """What is watched beside what is traded, and the place the list comes from."""
+
+    source: str
+    lines: tuple[WatchLine, ...]
+
+
 class Snapshot(msgspec.Struct, frozen=True):
     """The day so far: all a reader needs that has just connected."""
 
@@ -100,14 +125,55 @@ class Snapshot(msgspec.Struct, frozen=True):
     trades: tuple[TradeView, ...]
     notices: tuple[Notice, ...]
     store: StoreView | None
+    watch: WatchView | None = None
 
 
-class Word(msgspec.Struct, frozen=True):
+class Word(msgspec.Struct, frozen=True, tag_field="what", tag="word"):
     """An operator's word on its way to the engine; ``target`` is a position id for ``close``, else empty."""
 
     word: OperatorWord
     target: str = ""
     by: str = "page"
+
+
+class Follow(msgspec.Struct, frozen=True, tag_field="what", tag="follow"):
+    """A reader's wish for more than the day's record: from now on also the prices, beginning with all there are."""
+
+    ticks: bool
+
+
+class AskKind(StrEnum):
+    """What a person may want changed while the engine runs."""
+
+    SETTING = "setting"
+    RULE = "rule"
+    WATCHLIST = "watchlist"
+    """The list was changed in its store: read it again."""
+
+
+class Ask(msgspec.Struct, frozen=True, tag_field="what", tag="ask"):
+    """A change a person wants. ``value`` None takes back what is stored."""
+
+    kind: AskKind
+    name: str = ""
+    value: str | None = None
+    by: str = "page"
+    account: str = ""
+    """Whose; empty: of whatever account the engine trades."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of it: done, with the moment it counts from; or refused, with why and what to do."""
+
+    done: bool
+    text: str
+
+
+class Ticks(msgspec.Struct, frozen=True):
+    """The newest tick of each instrument that had one since the last batch; ``at_ns`` is the engine's time of it."""
+
+    at_ns: int
+    ticks: tuple[Tick, ...]
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -122,7 +188,7 @@ class StreamGap(DataError):
     """A message number was skipped: the copy can no longer be trusted and is fetched anew."""
 
 
-Record = View | IndexCandle | DecisionLine | TradeView | Notice | StoreView
+Record = View | IndexCandle | DecisionLine | TradeView | Notice | StoreView | WatchView
 
 PUBLISHED: dict[str, type[msgspec.Struct]] = {
     "view": View,
@@ -131,8 +197,12 @@ PUBLISHED: dict[str, type[msgspec.Struct]] = {
     "trade": TradeView,
     "notice": Notice,
     "store": StoreView,
+    "watch": WatchView,
 }
 """What `Publisher.publish` takes, by kind. On the wire a decision travels inside its `DecisionLine`."""
+
+_UNFIT = (KeyError, AttributeError, TypeError, ValueError, OverflowError, msgspec.MsgspecError)
+"""What a record raises that is not what its kind says, or that cannot be encoded."""
 
 _ON_WIRE: dict[str, type[msgspec.Struct]] = {**PUBLISHED, "decision": DecisionLine}
 
@@ -148,12 +218,13 @@ class DayRecord:
         self.trades: dict[str, TradeView] = {}
         self.notices: deque[Notice] = deque(maxlen=KEPT_NOTICES)
         self.store: StoreView | None = None
+        self.watch: WatchView | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> DayRecord:
         """The record a snapshot was taken of."""
         record = cls()
-        record.view, record.store = snapshot.view, snapshot.store
+        record.view, record.store, record.watch = snapshot.view, snapshot.store, snapshot.watch
         records: tuple[Record, ...] = (*snapshot.candles, *snapshot.decisions, *snapshot.trades, *snapshot.notices)
         for one in records:
             record.apply(one)
@@ -168,6 +239,7 @@ class DayRecord:
             trades=tuple(self.trades.values()),
             notices=tuple(self.notices),
             store=self.store,
+            watch=self.watch,
         )
 
     def apply(self, record: Record) -> None:
@@ -191,6 +263,8 @@ class DayRecord:
                 self.notices.append(record)
             case StoreView():
                 self.store = record
+            case WatchView():
+                self.watch = record
 
     def _apply_candle(self, candle: IndexCandle) -> None:
         """Candles of the newest day seen only: warm-up history of the days before is not shown."""
@@ -210,6 +284,7 @@ class _Watcher:
     def __init__(self, writer: asyncio.StreamWriter, allowed_bytes: int) -> None:
         self.writer = writer
         self.allowed_bytes = allowed_bytes
+        self.wants_ticks = False
 
     @property
     def waiting_bytes(self) -> int:
@@ -219,8 +294,18 @@ class _Watcher:
 class Publisher:
     """The engine's side. ``on_word`` is called on the event loop for every operator word that arrives."""
 
-    def __init__(self, clock: Clock, on_word: Callable[[Word], None], *, backlog_bytes: int = BACKLOG_BYTES) -> None:
-        """Nothing listens before `start`; what is published until then is in the first snapshot."""
+    def __init__(
+        self,
+        clock: Clock,
+        on_word: Callable[[Word], None],
+        on_ask: Callable[[Ask], Awaitable[Answer]] | None = None,
+        *,
+        backlog_bytes: int = BACKLOG_BYTES,
+    ) -> None:
+        """Nothing listens before `start`; what is published until then is in the first snapshot.
+
+        ``on_ask`` answers who wants something changed, and raises nothing. Without it nobody is answered.
+        """
         self.day = DayRecord()
         self.n = 0
         self.cut_off = 0
@@ -229,8 +314,11 @@ class Publisher:
         """Records that could not be published: each is a mistake of ours, logged with its kind."""
         self._clock = clock
         self._on_word = on_word
+        self._on_ask = on_ask
+        self._answering: set[asyncio.Task[None]] = set()
         self._backlog_bytes = backlog_bytes
         self._watchers: set[_Watcher] = set()
+        self._ticks_sent: dict[int, Tick] = {}
         self._next_line = 1
         self._last_line: dict[str, int] = {}
         self._view_sent_ns = -VIEW_GAP_NS
@@ -290,9 +378,32 @@ class Publisher:
                 self._send_decision(taken)
             else:
                 self._send(kind, cast("Record", taken))
-        except (KeyError, AttributeError, TypeError, ValueError, OverflowError, msgspec.MsgspecError) as fault:
-            self.faults += 1
-            _log.error("not published: a record of kind %r: %s: %s", kind, type(fault).__name__, fault)
+        except _UNFIT as fault:
+            self._count_fault(kind, fault)
+
+    def offer_ticks(self, at_ns: int, ticks: Mapping[int, Tick]) -> None:
+        """Send what is new among the engine's latest ticks to the readers that asked. Never raises, never waits.
+
+        An unchanged price is the same object as last time, so that looking costs some nanoseconds an instrument.
+        """
+        watchers = [watcher for watcher in self._watchers if watcher.wants_ticks]
+        if not watchers:
+            return
+        sent = self._ticks_sent
+        fresh = tuple(tick for key, tick in ticks.items() if sent.get(key) is not tick)
+        if not fresh:
+            return
+        try:
+            frame = _frame({"n": self.n, "kind": "ticks", "body": Ticks(at_ns, fresh)})
+        except _UNFIT as fault:
+            self._count_fault("ticks", fault)
+            return
+        self._ticks_sent = dict(ticks)
+        self._write(frame, watchers)
+
+    def _count_fault(self, kind: str, fault: Exception) -> None:
+        self.faults += 1
+        _log.error("not published: a record of kind %r: %s: %s", kind, type(fault).__name__, fault)
 
     def _offer_view(self, view: View) -> None:
         """At most one view per gap is sent; of those in between the newest wins."""
@@ -330,7 +441,10 @@ class Publisher:
         frame = _frame({"n": self.n + 1, "kind": kind, "body": record})  # what cannot be encoded is not recorded either
         self.day.apply(record)
         self.n += 1
-        for watcher in tuple(self._watchers):
+        self._write(frame, tuple(self._watchers))
+
+    def _write(self, frame: bytes, watchers: Iterable[_Watcher]) -> None:
+        for watcher in watchers:
             if watcher.waiting_bytes > watcher.allowed_bytes:
                 self._cut(watcher)
             else:
@@ -351,9 +465,15 @@ class Publisher:
             self._watchers.add(watcher)
             writer.write(frame)
             while True:
-                word = msgspec.msgpack.decode(await _read_frame(reader, MAX_WORD_BYTES), type=Word)
-                # On its own turn of the loop: a fault in the engine must not look like a fault of this reader.
-                asyncio.get_running_loop().call_soon(self._on_word, word)
+                heard = msgspec.msgpack.decode(await _read_frame(reader, MAX_WORD_BYTES), type=Word | Follow | Ask)
+                if isinstance(heard, Ask):
+                    self._begin_answer(heard, writer)
+                elif isinstance(heard, Follow):
+                    watcher.wants_ticks = heard.ticks
+                    self._ticks_sent = {}  # the next batch is whole
+                else:
+                    # On its own turn of the loop: a fault in the engine must not look like a fault of this reader.
+                    asyncio.get_running_loop().call_soon(self._on_word, heard)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass  # the reader went away, and comes back by itself; or the process ends
         except (DataError, msgspec.MsgspecError) as fault:
@@ -363,6 +483,67 @@ class Publisher:
                 self._watchers.discard(watcher)
             writer.close()
 
+    def _begin_answer(self, ask: Ask, writer: asyncio.StreamWriter) -> None:
+        """The change goes on when who asked goes away: it is a person's, and not this connection's."""
+        if self._on_ask is None:
+            return
+        task = asyncio.get_running_loop().create_task(self._answer(self._on_ask(ask), writer))
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+
+    async def _answer(self, answering: Awaitable[Answer], writer: asyncio.StreamWriter) -> None:
+        answer = await answering
+        if not writer.is_closing():
+            writer.write(_frame({"n": self.n, "kind": "answer", "body": answer}))
+
+
+async def ask_engine(path: str | Path, ask: Ask, clock: Clock, within_ns: int = ANSWER_WITHIN_NS) -> Answer | None:
+    """Ask the engine that publishes at ``path`` for a change; None when nobody listens there.
+
+    Raises `DataError` when the engine was reached and did not answer: whether the change was made is then not known.
+    """
+    try:
+        reader, writer = await _connect(Path(path))
+    except (OSError, msgspec.MsgspecError):
+        return None
+    answers: list[Answer] = []
+    try:
+        writer.write(_frame(ask))
+        await first_of(_await_answer(reader, answers), clock.sleep_until(clock.now_ns() + within_ns))
+    finally:
+        writer.close()
+    if not answers:
+        raise DataError(
+            f"the engine at {path} did not answer: whether {ask.name or ask.kind} was changed is not known; look at its "
+            "history before you try again"
+        )
+    return answers[0]
+
+
+async def say_to_engine(path: str | Path, word: OperatorWord, target: str, by: str) -> bool:
+    """Send one operator's word to the engine that publishes at ``path``; False when nobody listens there."""
+    try:
+        reader, writer = await _connect(Path(path))
+    except (OSError, msgspec.MsgspecError):
+        return False
+    with contextlib.suppress(ConnectionError):
+        writer.write(_frame(Word(word, target, by)))
+        writer.write_eof()
+        # Closing with something unread would reset the line, and the word might be lost with it.
+        while await reader.read(MAX_WORD_BYTES):
+            pass
+    writer.close()
+    return True
+
+
+async def _await_answer(reader: asyncio.StreamReader, answers: list[Answer]) -> None:
+    """Read on until the answer comes or the line ends; the day's record goes by."""
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        while not answers:
+            message = msgspec.msgpack.decode(await _read_frame(reader, MAX_FRAME_BYTES), type=Message)
+            if message.kind == "answer":
+                answers.append(msgspec.msgpack.decode(message.body, type=Answer))
+
 
 class Replica:
     """The desk's copy of the engine's `DayRecord`, and the number and moment of its last message."""
@@ -370,17 +551,27 @@ class Replica:
     def __init__(self) -> None:
         """Knows nothing until the first snapshot."""
         self.day = DayRecord()
+        self.ticks: dict[int, Tick] = {}
+        """The newest tick by instrument; only for a reader that follows prices."""
+        self.ticks_at_ns = 0
+        """The engine's time of the last batch of ticks; 0 before the first."""
         self.n = -1
         self.received_ns = 0
         """When the last message came, on this process's clock; 0 before the first."""
 
-    def take(self, frame: bytes, at_ns: int) -> Record | None:
+    def take(self, frame: bytes, at_ns: int) -> Record | Ticks | None:
         """Apply one message and return its record; None for a snapshot. Raises `StreamGap` on a skipped number."""
         message = msgspec.msgpack.decode(frame, type=Message)
         if message.kind == "snapshot":
             self.day = DayRecord.of(msgspec.msgpack.decode(message.body, type=Snapshot))
+            self.ticks.clear()
             self.n, self.received_ns = message.n, at_ns
             return None
+        if message.kind == "ticks" and message.n == self.n:
+            batch = msgspec.msgpack.decode(message.body, type=Ticks)
+            self.ticks.update((tick.key, tick) for tick in batch.ticks)
+            self.ticks_at_ns, self.received_ns = batch.at_ns, at_ns
+            return batch
         if message.n != self.n + 1:
             raise StreamGap(f"message {message.n} of the engine's stream followed {self.n}; reading it anew")
         shape = _ON_WIRE.get(message.kind)
@@ -402,6 +593,12 @@ class Batch(msgspec.Struct, frozen=True, omit_defaults=True):
     trades: tuple[TradeView, ...] = ()
     notices: tuple[Notice, ...] = ()
     store: StoreView | None = None
+    watch: WatchView | None = None
+    ticks: tuple[Tick, ...] = ()
+
+
+_Newest = View | StoreView | WatchView
+"""Of these only the newest is worth telling."""
 
 
 class _Pending:
@@ -409,24 +606,27 @@ class _Pending:
 
     def __init__(self) -> None:
         self.whole = True
-        self.newest: dict[type[View | StoreView], View | StoreView] = {}
+        self.newest: dict[type[_Newest], _Newest] = {}
         self.records: list[Record] = []
+        self.ticks: dict[int, Tick] = {}
 
-    def add(self, record: Record | None) -> None:
-        if record is None or len(self.records) >= KEPT_PENDING:
+    def add(self, record: Record | Ticks | None) -> None:
+        if isinstance(record, Ticks):
+            self.ticks.update((tick.key, tick) for tick in record.ticks)
+        elif record is None or len(self.records) >= KEPT_PENDING:
             self.whole = True
             self.newest.clear()
             self.records.clear()
-        elif isinstance(record, View | StoreView):
+        elif isinstance(record, _Newest):
             self.newest[type(record)] = record
         else:
             self.records.append(record)
 
-    def drain(self, day: DayRecord) -> Batch | None:
+    def drain(self, replica: Replica) -> Batch | None:
         """What has gathered, or None. A snapshot includes everything gathered until now."""
         if self.whole:
-            batch = Batch(snapshot=day.snapshot())
-        elif not self.newest and not self.records:
+            batch = Batch(snapshot=replica.day.snapshot(), ticks=tuple(replica.ticks.values()))
+        elif not self.newest and not self.records and not self.ticks:
             return None
         else:
             view, store = self.newest.get(View), self.newest.get(StoreView)
@@ -437,26 +637,31 @@ class _Pending:
                 trades=tuple(one for one in self.records if isinstance(one, TradeView)),
                 notices=tuple(one for one in self.records if isinstance(one, Notice)),
                 store=cast("StoreView | None", store),
+                watch=cast("WatchView | None", self.newest.get(WatchView)),
+                ticks=tuple(self.ticks.values()),
             )
         self.whole = False
         self.newest.clear()
         self.records.clear()
+        self.ticks.clear()
         return batch
 
 
 class StreamReader:
     """The desk's side: follows the engine's stream, reconnects by itself, and carries operator words back."""
 
-    def __init__(self, path: str | Path, clock: Clock, *, retry_ns: int = RETRY_NS) -> None:
-        """``path`` is the publisher's; it need not exist yet."""
+    def __init__(self, path: str | Path, clock: Clock, *, retry_ns: int = RETRY_NS, ticks: bool = False) -> None:
+        """``path`` is the publisher's; it need not exist yet. ``ticks``: follow the prices as well."""
         self.replica = Replica()
         self.detail = "not connected yet"
         """Why there is no connection; empty while there is one."""
         self._path = Path(path)
         self._clock = clock
         self._retry_ns = retry_ns
+        self._ticks = ticks
         self._writer: asyncio.StreamWriter | None = None
         self._pending: set[_Pending] = set()
+        self._own: deque[Notice] = deque(maxlen=KEPT_NOTICES)
 
     @property
     def connected(self) -> bool:
@@ -477,6 +682,16 @@ class StreamReader:
                 self.detail = f"{type(lost).__name__}: {lost}"
             await self._clock.sleep_until(self._clock.now_ns() + self._retry_ns)
 
+    def tell(self, notice: Notice) -> None:
+        """Show a notice of the desk's own among the engine's; it outlives the engine's snapshots."""
+        self._own.append(notice)
+        self._show(notice)
+
+    def _show(self, notice: Notice) -> None:
+        self.replica.day.apply(notice)
+        for pending in self._pending:
+            pending.add(notice)
+
     def say(self, word: OperatorWord, target: str = "", by: str = "page") -> bool:
         """Send an operator's word; False when the engine is not connected and nothing was sent."""
         if self._writer is None or self._writer.is_closing():
@@ -484,14 +699,14 @@ class StreamReader:
         self._writer.write(_frame(Word(word, target, by)))
         return True
 
-    async def batches(self, gap_ns: int = VIEW_GAP_NS, beat_ns: int = BEAT_NS) -> AsyncIterator[Batch]:
+    async def batches(self, gap_ns: int = VIEW_GAP_NS, beat_ns: int = BEAT_NS) -> AsyncGenerator[Batch, None]:
         """First a snapshot, then what changed, at most once per gap; at least once per beat, empty if need be."""
         pending = _Pending()
         self._pending.add(pending)
         try:
             yielded_ns = self._clock.now_ns()
             while True:
-                batch = pending.drain(self.replica.day)
+                batch = pending.drain(self.replica)
                 if batch is not None or self._clock.now_ns() - yielded_ns >= beat_ns:
                     yielded_ns = self._clock.now_ns()
                     yield batch or Batch()
@@ -502,12 +717,17 @@ class StreamReader:
     async def _follow(self) -> None:
         reader, writer = await _connect(self._path)
         try:
+            if self._ticks:
+                writer.write(_frame(Follow(ticks=True)))
             while True:
                 frame = await _read_frame(reader, MAX_FRAME_BYTES)
                 record = self.replica.take(frame, self._clock.now_ns())
                 self._writer, self.detail = writer, ""
                 for pending in self._pending:
                     pending.add(record)
+                if record is None:
+                    for notice in self._own:
+                        self._show(notice)
         finally:
             self._writer = None
             writer.close()
