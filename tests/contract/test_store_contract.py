@@ -22,22 +22,25 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
+from msgspec.structs import replace
 
 from algo_scalper.adapters.storage import database as database_module
+from algo_scalper.adapters.storage.change_store import InForce, Kept
 from algo_scalper.adapters.storage.database import Database, Part, postgres_database, sqlite_database
 from algo_scalper.adapters.storage.lock import InstanceLock
 from algo_scalper.adapters.storage.migrations import run
 from algo_scalper.adapters.storage.migrations.run import configuration, downgrade, upgrade
-from algo_scalper.adapters.storage.reference import JobRun
-from algo_scalper.adapters.storage.revisions import HEAD, METADATA, MIGRATIONS, bring_to_head
-from algo_scalper.adapters.storage.stores import Stores, open_stores
-from algo_scalper.adapters.storage.tables import fills, intents, orders
+from algo_scalper.adapters.storage.revisions import HEAD, METADATA, MIGRATIONS, bring_to_head, move_to
+from algo_scalper.adapters.storage.stores import Stores, open_stores, stored_settings
+from algo_scalper.adapters.storage.tables import ChangeKind, fills, intents, orders
 from algo_scalper.adapters.storage.trading import AuditLine, Fill
+from algo_scalper.adapters.storage.watch_store import WatchItem
 from algo_scalper.domain.account import DayLedger
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder
 from algo_scalper.domain.decisions import Decision, DecisionKind, Direction, Signal
 from algo_scalper.domain.errors import ConfigError, SecondInstance, StoreError
 from algo_scalper.domain.events import SoftState
+from algo_scalper.domain.instruments import Segment, instrument_key
 from algo_scalper.domain.market import Candle
 from algo_scalper.domain.orders import Order, OrderKind, Purpose
 from algo_scalper.domain.ports import Changes, Store
@@ -51,6 +54,7 @@ from tests.contract.histories import (
     histories,
     one_trade,
 )
+from tests.unit.engine.story import RULES
 
 PARTS: tuple[Part, ...] = ("trading", "reference")
 ACCOUNT = "1000000001"
@@ -302,16 +306,79 @@ def test_a_halt_stands_over_restarts_until_it_is_lifted(place: Place) -> None:
 
 
 def test_settings_change_and_say_who_did_it(stores: Stores) -> None:
-    store = stores.trading(ACCOUNT)
-    store.change_setting("role.NIFTY", "trade", at_ns=1, by="me")
-    store.change_setting("role.NIFTY", "watch", at_ns=2, by="you")
-    store.audit("me", "kill", "typed twice", at_ns=3)
-    assert store.settings() == {"role.NIFTY": "watch"}
-    assert [(line.who, line.detail) for line in store.audit_between(0, 9)] == [
-        ("me", "role.NIFTY = trade"),
-        ("you", "role.NIFTY = watch"),
+    store = stores.changes(ACCOUNT)
+    assert store.change_setting("LOG_LEVEL", "debug", at_ns=1, by="me") is None
+    assert store.change_setting("LOG_LEVEL", "info", at_ns=2, by="you") == "debug"
+    stores.trading(ACCOUNT).audit("me", "kill", "typed twice", at_ns=3)
+    assert store.settings() == {"LOG_LEVEL": Kept("LOG_LEVEL", "info", "you", 2)}
+    assert store.change_setting("LOG_LEVEL", None, at_ns=4, by="me") == "info"
+    assert store.change_setting("LOG_LEVEL", None, at_ns=5, by="me") is None, "taken back once"
+    assert store.settings() == {}
+    assert [(line.who, line.detail) for line in stores.trading(ACCOUNT).audit_between(0, 9)] == [
+        ("me", "LOG_LEVEL = debug"),
+        ("you", "LOG_LEVEL = info"),
         ("me", "typed twice"),
+        ("me", "LOG_LEVEL taken back (was info)"),
     ]
+    assert [(one.was, one.now, one.who) for one in store.history(ChangeKind.SETTING)] == [
+        ("info", None, "me"),
+        ("debug", "info", "you"),
+        (None, "debug", "me"),
+    ]
+    assert stores.changes("another").history() == ()
+
+
+def test_a_changed_rule_its_history_and_the_rules_of_the_day_are_kept_together_or_not_at_all(place: Place) -> None:
+    rules = RULES
+    tight = replace(rules, version=2, limits=replace(rules.limits, day_loss_bps=100))
+    with closing(place.open()) as stores:
+        store = stores.changes(ACCOUNT)
+        assert store.in_force() is None
+        store.keep_in_force(InForce(DAY, 1, rules))
+        store.change_rule("limits.day_loss", "1%", at_ns=2, by="me", effect="at once", force=InForce(DAY, 2, tight))
+
+    def refuse(_: str) -> None:
+        raise OSError("the power went")
+
+    later = InForce(DAY, 3, replace(rules, version=3))
+    dying = place.open(mark=lambda name: refuse(name) if name == "store.before_commit" else None)
+    with closing(dying) as stores, suppress(OSError):
+        stores.changes(ACCOUNT).change_rule("limits.open", "1", at_ns=3, by="me", effect="at once", force=later)
+    with closing(place.open()) as stores:
+        store = stores.changes(ACCOUNT)
+        assert {key: kept.value for key, kept in store.overrides().items()} == {"limits.day_loss": "1%"}
+        assert store.in_force(DAY) == store.in_force() == InForce(DAY, 2, tight)
+        assert store.in_force(date(2020, 1, 1)) is None
+        assert [(one.name, one.effect) for one in store.history(ChangeKind.RULE)] == [("limits.day_loss", "at once")]
+        assert store.history(ChangeKind.RULE, "limits.open") == ()
+        assert stored_settings(place.url, place.folder, ACCOUNT) == {}
+
+
+def test_stored_settings_are_found_without_making_or_changing_anything(new_place: Place) -> None:
+    assert stored_settings(new_place.url, new_place.folder, ACCOUNT) == {}
+    assert not new_place.folder.exists()
+    with closing(new_place.open()) as stores:
+        stores.changes(ACCOUNT).change_setting("LOG_LEVEL", "debug", at_ns=1, by="me")
+        assert stored_settings(new_place.url, new_place.folder, ACCOUNT) == {"LOG_LEVEL": "debug"}
+        assert stored_settings(new_place.url, new_place.folder, "another") == {}
+        assert stores.last_account() == ""
+        stores.trading(ACCOUNT).next_epoch(started_ns=5)
+        stores.trading("another").next_epoch(started_ns=4)
+        assert stores.last_account() == ACCOUNT
+
+
+def test_the_watchlist_keeps_who_put_on_and_who_took_off(stores: Stores) -> None:
+    reliance, nifty = instrument_key(Segment.NSE_EQ, 2885), instrument_key(Segment.IDX_I, 13)
+    watchlist = stores.watchlist
+    assert watchlist.add([(reliance, "RELIANCE"), (nifty, "NIFTY")], by="me", at_ns=1) == 2
+    assert watchlist.add([(nifty, "NIFTY")], by="me", at_ns=2) == 0
+    assert [item.key for item in watchlist.items()] == [nifty, reliance], "by segment and security id"
+    assert watchlist.remove([reliance], by="you", at_ns=3) == 1
+    assert watchlist.remove([reliance], by="you", at_ns=4) == 0
+    assert [item.key for item in watchlist.items()] == [nifty]
+    assert WatchItem(reliance, "RELIANCE", active=False, by="you", at_ns=3) in watchlist.items(inactive=True)
+    assert watchlist.find("RELIANCE") == ()
+    assert watchlist.tick_sizes([reliance]) == {}
 
 
 def test_decisions_wait_off_the_way_of_orders_and_are_kept_in_order(place: Place) -> None:
@@ -332,20 +399,11 @@ def test_decisions_wait_off_the_way_of_orders_and_are_kept_in_order(place: Place
         assert stores.reference.decisions_between("another", 0, 9) == ()
 
 
-def test_signals_jobs_and_candles(stores: Stores) -> None:
+def test_signals_and_candles(stores: Stores) -> None:
     reference = stores.reference
     signal_up = Signal(Direction.UP, "supertrend_adx", {"adx": 27.5})
     reference.keep_signal(ACCOUNT, "NIFTY", signal_up, at_ns=5)
     assert reference.signals_between(ACCOUNT, 0, 9) == ((5, "NIFTY", signal_up),)
-
-    assert reference.last_run("catalog") is None
-    number = reference.job_started("catalog", at_ns=1)
-    reference.job_ended(number, at_ns=2, failure="no answer")
-    assert reference.last_run("catalog") == JobRun(number, "catalog", 1, 2, "no answer")
-    second = reference.job_started("catalog", at_ns=3)
-    assert reference.last_run("catalog") == JobRun(second, "catalog", 3, None, None)
-    with pytest.raises(StoreError, match="there is no job run 99"):
-        reference.job_ended(99, at_ns=4)
 
     bars = [Candle(start, 100, 120, 90, 110) for start in (0, 60, 120)]
     reference.keep_candles(13, bars)
@@ -417,17 +475,15 @@ def database_revision(place: Place, part: Part) -> str:
     return str(place.query(sa.text("SELECT version_num FROM alembic_version"), part)[0][0])
 
 
-def test_an_older_database_is_migrated(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Today's first revision stands in for the older one: a known revision that is not the head."""
+def test_an_older_database_is_migrated(place: Place) -> None:
     with closing(place.open()) as stores:
         stores.trading(ACCOUNT).commit(one_trade(1))
-    asked: list[str] = []
-    monkeypatch.setitem(HEAD, "trading", "trading_0002")
-    monkeypatch.setattr(
-        "algo_scalper.adapters.storage.migrations.run.upgrade", lambda _connection, _part, to: asked.append(to)
-    )
-    place.open().close()
-    assert asked == ["trading_0002"]
+    with closing(place.database()) as database:
+        assert move_to(database, "trading_0001") == (HEAD["trading"], "trading_0001")
+    assert database_revision(place, "trading") == "trading_0001"
+    with closing(place.open()) as stores:
+        assert stores.trading(ACCOUNT).orders_of_day(DAY) == one_trade(1).orders
+    assert database_revision(place, "trading") == HEAD["trading"]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -448,7 +504,9 @@ def test_a_database_of_something_else_is_left_alone(new_place: Place) -> None:
                 connection.execute(sa.text("CREATE SCHEMA trading"))
         with database.write("making it somebody's") as connection:
             connection.execute(sa.text("CREATE TABLE invoices (number INTEGER)"))
-    with pytest.raises(StoreError, match=r"holds tables \(invoices\) but no revision of ours, expected trading_0001"):
+    with pytest.raises(
+        StoreError, match=rf"holds tables \(invoices\) but no revision of ours, expected {HEAD['trading']}"
+    ):
         new_place.open()
     with closing(new_place.database()) as database, database.read("looking") as connection:
         assert sa.inspect(connection).get_table_names() == ["invoices"]

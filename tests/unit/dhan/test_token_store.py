@@ -82,7 +82,8 @@ def test_a_file_others_can_read_is_not_used(tmp_path: Path) -> None:
             b'{"format":1,"token":{"client_id":"1100000001","access_token":"","expires_ns":0,"how":"pasted"}}',
             "no token",
         ),
-        (b'{"format":2,"token":{"client_id":"7","access_token":"t","expires_ns":0,"how":"pasted"}}', "format 2"),
+        (b'{"format":3,"token":{"client_id":"7","access_token":"t","expires_ns":0,"how":"pasted"}}', "format 3"),
+        (b'{"format":2,"token":{"client_id":"7","access_token":"t","expires_ns":0,"how":"pasted"}}', "torn"),
     ],
 )
 def test_a_file_that_is_none_is_told_and_not_repeated(tmp_path: Path, content: bytes, why: str) -> None:

@@ -2,8 +2,8 @@
 
 The page, the command line, a phone and the engine all write here, and the engine takes up whatever is newest without a
 restart. Writing replaces the file whole; making a token needs the account's lock, so that two processes never make
-two (each new token ends the one before it). The file says how it is written (``format``), so that an encrypted form
-can stand beside the plain one.
+two (each new token ends the one before it). The token lies encrypted (`token_key`), bound to its account; a plain file of
+an earlier version is read once more and encrypted then.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ import msgspec
 
 from algo_scalper.adapters.dhan.access_token import token_claims
 from algo_scalper.adapters.dhan.settings import MASKED
+from algo_scalper.adapters.dhan.token_key import TokenKey, WrongKey
 from algo_scalper.domain.errors import StoreError
 from algo_scalper.domain.units import clock_text, ist_day
 
-FORMAT = 1
+FORMAT = 2
+PLAIN_FORMAT = 1
 FOLDER = "tokens"
 WEB_MADE = "SELF"
 """The consumer type of tokens made on web.dhan.co: the only ones that can be renewed."""
@@ -61,9 +63,12 @@ class MintedToken(msgspec.Struct, frozen=True):
         )
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is written: ``sealed`` is the encrypted token, ``token`` the plain one of earlier versions."""
+
     format: int
-    token: MintedToken
+    sealed: bytes = b""
+    token: MintedToken | None = None
 
 
 class TokenBusy(StoreError):
@@ -73,8 +78,10 @@ class TokenBusy(StoreError):
 class TokenStore:
     """One account's file. Reading and writing are safe against other processes; making a token needs `making`."""
 
-    def __init__(self, data_dir: Path, client_id: str) -> None:
+    def __init__(self, data_dir: Path, client_id: str, key: str = "") -> None:
+        """``key`` is the value of ``ALGO_SCALPER_KEY``; empty: the file beside ``data_dir`` counts."""
         folder = data_dir / FOLDER
+        self._key = TokenKey(data_dir, key)
         self.client_id = client_id
         self.path = folder / f"{quote(client_id, safe='')}.json"
         self._lock_path = self.path.with_suffix(".lock")
@@ -85,8 +92,8 @@ class TokenStore:
     def read(self) -> MintedToken | None:
         """The stored token, None when there is none.
 
-        Raises `StoreError` for a file that others can read, that is torn, or that belongs to another account: such a
-        token is not used.
+        Raises `StoreError` for a file that others can read, that is torn, that belongs to another account, or that this
+        key does not open: such a token is not used. Raises `ConfigError` for a key that is none.
         """
         try:
             handle = os.open(self.path, os.O_RDONLY)
@@ -101,13 +108,22 @@ class TokenStore:
                     f"chmod 600 {self.path} (and, to be safe, get a new one with: scalper login)"
                 )
             content = file.read(MOST_BYTES + 1)
-        return self._decoded(content)
+        found = self._decoded(content)
+        if found.token is None:
+            return self._opened(found.sealed)
+        # Whoever makes a token at this moment replaces the plain file anyway.
+        with contextlib.suppress(TokenBusy), self.making():
+            if self._content() == content:
+                self.write(found.token)
+        return found.token
 
     def write(self, token: MintedToken) -> None:
         """Replace the file, whole and at once, readable by its owner alone. Raises `StoreError` when it is not kept."""
         if token.client_id != self.client_id:
             raise StoreError("the token is of another client id than this store's account: nothing was written")
-        content = msgspec.json.encode(_File(FORMAT, token))
+        content = msgspec.json.encode(
+            _File(FORMAT, sealed=self._key.encrypt(msgspec.json.encode(token), self._purpose))
+        )
         new = self.path.with_suffix(f".{os.getpid()}.new")
         try:
             self._make_folder()
@@ -160,22 +176,55 @@ class TokenStore:
     def _make_folder(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _decoded(self, content: bytes) -> MintedToken:
-        remedy = f"remove {self.path} and get a new token with: scalper login"
+    @property
+    def _purpose(self) -> str:
+        """What the encrypted token is good for: not another account's file."""
+        return f"access token of {self.client_id}"
+
+    def _content(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""
+
+    def _decoded(self, content: bytes) -> _File:
         if len(content) > MOST_BYTES:
-            raise StoreError(f"{self.path}: far too large to be a token file, so it is not used; {remedy}")
+            raise StoreError(f"{self.path}: far too large to be a token file, so it is not used; {self._remedy}")
         try:
             found = msgspec.json.decode(content, type=_File)
         except (msgspec.DecodeError, UnicodeDecodeError):
             # The decoder's own words may repeat a piece of the token.
-            raise StoreError(f"{self.path}: torn, or not a token file, so it is not used; {remedy}") from None
-        if found.format != FORMAT:
+            raise StoreError(f"{self.path}: torn, or not a token file, so it is not used; {self._remedy}") from None
+        if found.format not in {FORMAT, PLAIN_FORMAT}:
             raise StoreError(
-                f"{self.path}: written in format {found.format}, this version reads {FORMAT}, so it is not used; {remedy}"
+                f"{self.path}: written in format {found.format}, this version reads {FORMAT}, so it is not used; "
+                f"{self._remedy}"
             )
-        if found.token.client_id != self.client_id or not found.token.access_token:
-            raise StoreError(f"{self.path}: holds no token of this account, so it is not used; {remedy}")
-        return found.token
+        if (found.format == PLAIN_FORMAT) != (found.token is not None):
+            raise StoreError(f"{self.path}: torn, or not a token file, so it is not used; {self._remedy}")
+        if found.token is not None:
+            self._check(found.token)
+        return found
+
+    def _opened(self, sealed: bytes) -> MintedToken:
+        try:
+            text = self._key.decrypt(sealed, self._purpose)
+        except WrongKey as fault:
+            raise StoreError(
+                f"{self.path}: the stored token is not used: {fault}. Nothing but the token is lost; get a new one with: "
+                "scalper login"
+            ) from None
+        token = msgspec.json.decode(text, type=MintedToken)
+        self._check(token)
+        return token
+
+    def _check(self, token: MintedToken) -> None:
+        if token.client_id != self.client_id or not token.access_token:
+            raise StoreError(f"{self.path}: holds no token of this account, so it is not used; {self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        return f"remove {self.path} and get a new token with: scalper login"
 
 
 class ChosenToken(msgspec.Struct, frozen=True):

@@ -347,7 +347,7 @@ class CatalogStore:
         while some := list(islice(rows, batch)):
             with self._database.write(f"writing {table.name}") as connection:
                 self._still_building(connection, generation)
-                _insert_many(connection, table, some)
+                insert_many(connection, table, some)
             written += len(some)
         return written
 
@@ -428,7 +428,7 @@ def _derivative_row(generation: int, row: Derivative, parent: int) -> tuple[Any,
     )
 
 
-def _insert_many(connection: sa.Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
+def insert_many(connection: sa.Connection, table: sa.Table, rows: list[tuple[Any, ...]]) -> None:
     """Straight through the driver: the rows are tuples in the order of the table's columns. Three times as fast as Core."""
     names = ", ".join(column.name for column in table.columns)
     if connection.dialect.name == "sqlite":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,10 @@ WAIT_MS = 2_000
 """How long a statement waits for a lock before it gives up."""
 
 
+_MAY_BE_OURS = "SELECT count(*) = 0 OR coalesce(sum(name = 'alembic_version'), 0) FROM sqlite_master"
+"""An empty file, or one that says which revision of ours it is of."""
+
+
 class Database:
     """An engine with its ``where``, the name of the place as shown to people (never with a password)."""
 
@@ -32,6 +37,10 @@ class Database:
     def is_sqlite(self) -> bool:
         """A file of our own, or a schema on a PostgreSQL server."""
         return self.engine.dialect.name == "sqlite"
+
+    def where_of(self, part: Part) -> str:
+        """The name of another store on the same server."""
+        return self.where.removesuffix(self.part) + part
 
     @contextmanager
     def write(self, doing: str) -> Iterator[sa.Connection]:
@@ -81,6 +90,11 @@ class Database:
         self.engine.dispose()
 
 
+def file_of(data_dir: Path, part: Part) -> Path:
+    """Where the file of a store lies under a data folder."""
+    return data_dir / f"{part}.sqlite3"
+
+
 def sqlite_database(path: Path, part: Part, *, mark: Mark = no_mark) -> Database:
     """A file in WAL mode. ``trading`` reaches the disk on every commit; ``reference`` may lose its last moments."""
     synchronous = "FULL" if part == "trading" else "NORMAL"
@@ -90,7 +104,8 @@ def sqlite_database(path: Path, part: Part, *, mark: Mark = no_mark) -> Database
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver begins nothing by itself: `begin` below does
         connection.execute(f"PRAGMA busy_timeout = {WAIT_MS}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        if connection.execute(_MAY_BE_OURS).fetchone()[0]:
+            connection.execute("PRAGMA journal_mode = WAL")  # written into the file: not into somebody else's
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -102,6 +117,15 @@ def sqlite_database(path: Path, part: Part, *, mark: Mark = no_mark) -> Database
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return Database(engine, part, str(path), mark=mark)
+
+
+def sqlite_snapshot(path: Path, part: Part) -> Database:
+    """A finished file nobody writes, to be read: not a byte of it or beside it changes."""
+
+    def opened() -> sqlite3.Connection:
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+
+    return Database(sa.create_engine("sqlite://", creator=opened, poolclass=sa.NullPool), part, str(path))
 
 
 def postgres_database(url: str, part: Part, *, mark: Mark = no_mark) -> Database:

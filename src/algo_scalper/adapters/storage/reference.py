@@ -1,4 +1,4 @@
-"""The reference store: reasons, readings, jobs and history. Nothing here is money; nothing here may delay an order."""
+"""The reference store: reasons, readings and history. Nothing here is money; nothing here may delay an order."""
 
 from __future__ import annotations
 
@@ -10,24 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from algo_scalper.adapters.storage.database import Database
-from algo_scalper.adapters.storage.tables import candles, decisions, job_runs, signals
+from algo_scalper.adapters.storage.tables import candles, decisions, signals
 from algo_scalper.domain.decisions import Decision, Signal
-from algo_scalper.domain.errors import StoreError
 from algo_scalper.domain.market import Candle
 
 _encode = msgspec.msgpack.encode
 _decision = msgspec.msgpack.Decoder(Decision).decode
 _signal = msgspec.msgpack.Decoder(Signal).decode
-
-
-class JobRun(msgspec.Struct, frozen=True):
-    """One run of a job; ``ended_ns`` None while it runs (or died), ``failure`` None when it went well."""
-
-    number: int
-    job: str
-    started_ns: int
-    ended_ns: int | None
-    failure: str | None
 
 
 class DecisionLog:
@@ -102,29 +91,6 @@ class ReferenceStore:
         )
         with self._database.read("reading signals") as connection:
             return tuple((at, index, _signal(record)) for at, index, record in connection.execute(query))
-
-    def job_started(self, job: str, *, at_ns: int) -> int:
-        """Note the start of a job's run; the number is for `job_ended`."""
-        with self._database.write("noting a job") as connection:
-            added = connection.execute(sa.insert(job_runs), {"job": job, "started_ns": at_ns})
-            key = added.inserted_primary_key
-            assert key is not None
-            return int(key[0])
-
-    def job_ended(self, number: int, *, at_ns: int, failure: str | None = None) -> None:
-        """Note how a run ended."""
-        with self._database.write("noting a job") as connection:
-            ended = sa.update(job_runs).where(job_runs.c.number == number)
-            if connection.execute(ended.values(ended_ns=at_ns, failure=failure)).rowcount != 1:
-                raise StoreError(f"{self._database.where}: there is no job run {number}; start it first")
-
-    def last_run(self, job: str) -> JobRun | None:
-        """The job's newest run."""
-        c = job_runs.c
-        query = sa.select(c.number, c.job, c.started_ns, c.ended_ns, c.failure).where(c.job == job)
-        with self._database.read("reading job runs") as connection:
-            row = connection.execute(query.order_by(c.started_ns.desc(), c.number.desc()).limit(1)).one_or_none()
-        return None if row is None else JobRun(*row)
 
     def keep_candles(self, key: int, bars: Iterable[Candle]) -> None:
         """Store one-minute bars of an instrument; a bar that is there already is overwritten."""

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from algo_scalper.adapters.marks import Mark, no_mark
 from algo_scalper.adapters.storage.catalog import CatalogStore
 from algo_scalper.adapters.storage.change_store import ChangeStore
-from algo_scalper.adapters.storage.database import Database, Part, postgres_database, sqlite_database
+from algo_scalper.adapters.storage.database import Database, Part, file_of, postgres_database, sqlite_database
 from algo_scalper.adapters.storage.job_runs import JobRuns
+from algo_scalper.adapters.storage.placing import check_placed
 from algo_scalper.adapters.storage.reference import DecisionLog, ReferenceStore
 from algo_scalper.adapters.storage.retention import Retention
 from algo_scalper.adapters.storage.revisions import bring_to_head, check_whole
-from algo_scalper.adapters.storage.tables import positions, settings
+from algo_scalper.adapters.storage.tables import positions, sessions, settings
 from algo_scalper.adapters.storage.trading import TradingStore
 from algo_scalper.adapters.storage.watch_store import WatchStore
 from algo_scalper.domain.errors import AlgoScalperError, StoreError
@@ -62,6 +63,12 @@ class Stores:
         )
         with self._trading.read("looking for open positions") as connection:
             return tuple(f"{account}: {contract}" for account, contract in connection.execute(query))
+
+    def last_account(self) -> str:
+        """Whose session began last; empty before the first."""
+        newest = sa.select(sessions.c.account).order_by(sessions.c.started_ns.desc(), sessions.c.epoch.desc()).limit(1)
+        with self._trading.read("looking for the last session") as connection:
+            return connection.execute(newest).scalar_one_or_none() or ""
 
     def trading(self, account: str) -> TradingStore:
         """The trading store of one account."""
@@ -122,15 +129,20 @@ def stored_settings(url: str | None, data_dir: Path, account: str) -> dict[str, 
         database.close()
 
 
-def _open(url: str | None, data_dir: Path, part: Part, mark: Mark) -> Database:
+def connect(url: str | None, data_dir: Path, part: Part, *, mark: Mark = no_mark) -> Database:
+    """One of the two databases as it is: neither created nor migrated. Its folder is made when it is missing."""
     if url:
-        database = postgres_database(url, part, mark=mark)
-    else:
-        try:
-            data_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{data_dir}: cannot be made ({error.strerror}); name another data folder") from error
-        database = sqlite_database(data_dir / f"{part}.sqlite3", part, mark=mark)
+        return postgres_database(url, part, mark=mark)
+    check_placed(data_dir)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{data_dir}: cannot be made ({error.strerror}); name another data folder") from error
+    return sqlite_database(file_of(data_dir, part), part, mark=mark)
+
+
+def _open(url: str | None, data_dir: Path, part: Part, mark: Mark) -> Database:
+    database = connect(url, data_dir, part, mark=mark)
     try:
         bring_to_head(database)
     except AlgoScalperError:

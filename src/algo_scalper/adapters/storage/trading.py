@@ -21,7 +21,6 @@ from algo_scalper.adapters.storage.tables import (
     orders,
     positions,
     sessions,
-    settings,
     soft_state,
 )
 from algo_scalper.domain.account import DayLedger
@@ -134,7 +133,7 @@ class TradingStore:
                 standing_halt=self._standing_halt(connection),
             )
 
-    # --- halts, settings and the audit log ---
+    # --- halts and the audit log ---
 
     def halt(self, reason: str, *, at_ns: int, by: str) -> None:
         """Let no entry be taken, over restarts too, until `lift_halt`. An earlier halt's reason stays."""
@@ -152,19 +151,6 @@ class TradingStore:
                 standing = sa.update(halts).where(halts.c.account == self.account, halts.c.lifted_ns.is_(None))
                 connection.execute(standing.values(lifted_by=by, lifted_ns=at_ns))
                 self._audit(connection, at_ns, by, "lift halt", reason)
-
-    def settings(self) -> dict[str, str]:
-        """All settings of the account by name."""
-        query = sa.select(settings.c.name, settings.c.value).where(settings.c.account == self.account)
-        with self._database.read("reading the settings") as connection:
-            return {row.name: row.value for row in connection.execute(query.order_by(settings.c.name))}
-
-    def change_setting(self, name: str, value: str, *, at_ns: int, by: str) -> None:
-        """Set one setting; who did it goes into the audit log."""
-        with self._database.write("changing a setting") as connection:
-            row = {"account": self.account, "name": name, "value": value, "changed_by": by, "changed_ns": at_ns}
-            self._replace(connection, settings, [row])
-            self._audit(connection, at_ns, by, "change setting", f"{name} = {value}")
 
     def audit(self, who: str, action: str, detail: str, *, at_ns: int) -> None:
         """Write down a person's deed."""
