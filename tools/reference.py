@@ -16,14 +16,22 @@ from types import ModuleType, NoneType
 from typing import Any, get_args, get_origin
 
 import msgspec
+import sqlalchemy as sa
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from algo_scalper.adapters.dhan import bodies, replies
 from algo_scalper.adapters.dhan.endpoints import ENDPOINTS
 from algo_scalper.adapters.dhan.wire import Amount, Count, Effect, Endpoint, Host, Paise, Text
+from algo_scalper.adapters.storage.database import Part
+from algo_scalper.adapters.storage.job_runs import SILENT_NS
+from algo_scalper.adapters.storage.revisions import HEAD, METADATA
 from algo_scalper.domain.decisions import DecisionKind, ExitReason, RefusalReason
+from algo_scalper.domain.units import NS_PER_DAY, NS_PER_MINUTE
 from algo_scalper.runtime.algo_keys import INDEX_SECTION, KEYS, ORIGINAL_KEYS, PREMIUM_DEFAULTS
+from algo_scalper.runtime.jobs import backup, retention
+from algo_scalper.runtime.jobs.job import Job, Market
+from algo_scalper.runtime.jobs.table import JOBS
 from algo_scalper.runtime.settings import IGNORED, IGNORED_FAMILIES, VARIABLES, Kind
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,6 +144,46 @@ WIRE_KINDS: dict[object, str] = {
     str: "text",
     bool: "true, false",
 }
+
+
+TABLES: dict[str, str] = {
+    "audit_log": "What a person, or the lifeboat, did to the running of things.",
+    "day_ledger": "An account's day: result, charges, trades, and why it was halted.",
+    "fills": "Every growth of an order's filled quantity, as it was learned of. They add up to the order.",
+    "halts": "Why entries were halted, by whom, and who lifted it. At most one stands for an account.",
+    "intents": "The outbox: what was about to be asked of the broker, on disk before it left. An order is placed once.",
+    "orders": "Every order by our correlation id, with its state and what came of it.",
+    "positions": "Every position with its stop, trail, cost and proceeds. At most one is open for an account and contract.",
+    "rule_overrides": "Rules changed at run time: they stand over `algo.yml` until they are taken back.",
+    "rules_in_force": "What a day was last traded by.",
+    "sessions": "Starts of the engine; the number is part of every correlation id.",
+    "setting_changes": "Who changed which setting or rule, from what to what, and from when on it counts.",
+    "settings": "Stored settings.",
+    "soft_state": "Peaks, cooldowns and counters, every few seconds. Losing it loses no money.",
+    "candles": "One-minute bars.",
+    "catalog_changes": "What changed from one catalog to the next, and who has accepted it.",
+    "catalog_current": "The one row that says which generation is the catalog.",
+    "catalog_facts": "Statistics of the last import.",
+    "catalog_generations": "Imports of the instrument master.",
+    "decisions": "Why in, why out, why not, with the numbers. The journal has them too.",
+    "derivatives": "Listed contracts of a generation.",
+    "instruments": "Listed cash instruments and indices of a generation.",
+    "job_runs": "Runs of jobs. A job's time is claimed once; no two runs of one job overlap.",
+    "signals": "Signals of the indices.",
+    "watchlist_items": "What is watched beside what is traded.",
+}
+
+ELSEWHERE: tuple[tuple[str, str], ...] = (
+    ("position trackers", "`positions`"),
+    ("outbox", "`intents`"),
+    ("daily ledger, daily P&L", "`day_ledger`"),
+    ("candle series", "`candles`"),
+    ("import statistics in `settings`", "`catalog_facts`, under their names"),
+    (
+        "access tokens",
+        "no table: an encrypted file for each account ([why](../adr/0013-the-kept-token-is-a-file.md))",
+    ),
+)
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -256,6 +304,71 @@ A *refusal* is ours; a *rejection* is the broker's.
 ## Exits: why a position was left
 
 {table(("Reason", "Meaning"), ((f"`{reason.name.lower()}`", EXITS[reason]) for reason in ExitReason))}"""
+
+
+def jobs_page() -> str:
+    """Every job of the desk and its rules."""
+    rows = [
+        (
+            f"`{job.name}`",
+            job.when.said,
+            job.what,
+            f"made up within {_span(job.make_up_ns)}" if job.make_up_ns else "left out",
+            _span(job.limit_ns),
+            "database" if job.once_a_database else "account",
+            _on_a_simulator(job),
+        )
+        for job in JOBS
+    ]
+    kept = [
+        ("Decisions of the account", f"{retention.DECISION_DAYS} days"),
+        ("Signals of the account", f"{retention.SIGNAL_DAYS} days"),
+        ("One-minute candles", f"{retention.CANDLE_DAYS} days"),
+        ("Journals", f"{retention.JOURNAL_DAYS} days"),
+        ("Runs of jobs", f"{retention.RUN_DAYS} days"),
+        *((f"Runs of `{job}`", f"{days} days") for job, days in retention.RUN_DAYS_OF.items()),
+        ("Backups", f"the newest {backup.KEPT}"),
+        ("Orders, fills, positions, ledger, halts, audit log, reports", "for good"),
+    ]
+    return f"""# Jobs
+
+{WRITTEN_BY}
+What the desk of `scalper run` does by the clock, beside the trading. Times are Indian; *open* and *close* are those of
+the options market on that date, and a day without a session has no jobs but `health`. `scalper jobs list` shows the next
+and the last run of each, `scalper jobs run NAME` runs one now, `scalper jobs history` and `GET /api/jobs` show what was
+done. The access token is renewed by its own keeper, not by a job; the engine asks for option chains itself.
+
+{table(("Job", "When", "What it does", "A missed run is", "At most", "Once for each", "On a simulator"), rows)}
+- A run is claimed by a row of job, account and time that the database lets exist once: of several desks on one database,
+  SQLite or PostgreSQL, exactly one runs it.
+- A job never overlaps itself: while one run says *running* the database takes no second, by clock or by hand.
+- A run says every minute that it is alive. One that was silent for {_span(SILENT_NS)} was abandoned by a process that
+  died; if its rule makes missed runs up, a desk that lives does it again.
+- Of several missed times of a job only the last is made up. On a new database nothing was missed, but the catalog is
+  imported.
+- Every run is recorded: the time it was for, start, end, outcome (done, failed, skipped, abandoned), what it said, by
+  whom, and whether by the clock, made up, or by hand.
+- What fails is an alarm among the page's notices and on the terminal; while it goes on failing it is said again after an
+  hour, and once when it is well again. `health` is an alarm after the second failure in a row.
+
+## What is kept how long
+
+{table(("What", "Kept"), kept)}
+A backup is a folder under `backups/` of the data folder, named by its day and time; `scalper db restore` puts it back."""
+
+
+def _span(span_ns: int) -> str:
+    for unit_ns, one, many in ((NS_PER_DAY, "day", "days"), (60 * NS_PER_MINUTE, "hour", "hours")):
+        if span_ns >= unit_ns and span_ns % unit_ns == 0:
+            return f"{span_ns // unit_ns} {one if span_ns == unit_ns else many}"
+    minutes = span_ns // NS_PER_MINUTE
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
+def _on_a_simulator(job: Job) -> str:
+    if Market.SIMULATED in job.markets:
+        return "the same"
+    return "when its day is over" if job.ends_simulated_day else "not"
 
 
 def dhan_endpoints_page() -> str:
@@ -402,12 +515,81 @@ def _commands(group: TyperGroup, above: str = "") -> Iterator[tuple[str, TyperCo
             yield from _commands(command, f"{above}{name} ")
 
 
+def database_page() -> str:
+    """Both stores: every table, column and rule, and how long rows are kept."""
+    kept = [
+        ("`decisions`", f"{retention.DECISION_DAYS} days"),
+        ("`signals`", f"{retention.SIGNAL_DAYS} days"),
+        ("`candles`", f"{retention.CANDLE_DAYS} days"),
+        (
+            "`job_runs`",
+            f"{retention.RUN_DAYS} days; "
+            + ", ".join(f"of {job} {days} days" for job, days in retention.RUN_DAYS_OF.items()),
+        ),
+        ("`instruments`, `derivatives`", "the catalog and the generation before it"),
+        ("journals, which are files", f"{retention.JOURNAL_DAYS} days"),
+        ("backups", f"the newest {backup.KEPT}, of those the job makes"),
+        ("everything else, all of the trading store among it", "for good"),
+    ]
+    return f"""# Database
+
+{WRITTEN_BY}
+Two stores: **trading** is money, written by the engine alone; **reference** is what it is decided by. Two SQLite files under
+the data folder, or two schemas of the PostgreSQL database of `DATABASE_URL`
+([environment](environment.md), [back up and move](../how-to/back-up-and-move.md)).
+
+`_paise` are whole paise, `_ns` are UTC nanoseconds, days are IST trading dates, `record` is the whole record (msgpack).
+`account` is in every row and key of the trading store. Rules are the database's own, and `scalper db check` looks for
+what breaks them all the same.
+
+## Where it is
+
+{table(("Elsewhere called", "Here"), ELSEWHERE)}
+## How long rows are kept
+
+{table(("Rows", "Kept"), kept)}
+{_store_part("trading")}{_store_part("reference")}"""
+
+
+def _store_part(part: Part) -> str:
+    tables = [METADATA[part].tables[name] for name in sorted(METADATA[part].tables)]
+    shown = "".join(_table_part(one) for one in tables)
+    return f"## The {part} store\n\nRevision `{HEAD[part]}`.\n\n{shown}"
+
+
+def _table_part(one: sa.Table) -> str:
+    rows = [
+        (
+            f"`{column.name}`",
+            str(column.type).lower(),
+            "key" if column.primary_key else "may be empty" if column.nullable else "",
+        )
+        for column in one.c
+    ]
+    rules = [f"`{rule.name}`: {rule.sqltext}" for rule in one.constraints if isinstance(rule, sa.CheckConstraint)]
+    rules += [
+        f"`{key.name}`: {', '.join(key.column_keys)} of a row of `{key.referred_table.name}`"
+        for key in one.foreign_key_constraints
+    ]
+    for index in one.indexes:
+        where = index.dialect_options["sqlite"].get("where")
+        if index.unique:
+            only = f" where {where}" if where is not None else ""
+            rules.append(f"`{index.name}`: {', '.join(column.name for column in index.columns)} at most once{only}")
+    said = "".join(f"- {rule}\n" for rule in sorted(rules))
+    return f"### {one.name}\n\n{TABLES[one.name]}\n\n{table(('Column', 'Type', ''), rows)}\n{said}\n".replace(
+        "\n\n\n", "\n\n"
+    )
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """File name to the function that writes it. The commands' page needs the command line to be there."""
     found = {
         "configuration.md": configuration_page,
         "environment.md": environment_page,
         "reasons.md": reasons_page,
+        "database.md": database_page,
+        "jobs.md": jobs_page,
         "dhan-endpoints.md": dhan_endpoints_page,
     }
     if importlib.util.find_spec(CLI_MODULE) is not None:

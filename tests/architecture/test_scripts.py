@@ -14,7 +14,7 @@ import pytest
 
 from tests.architecture.source_files import ROOT
 
-SCRIPTS = ("bin/dev", "bin/setup", "bin/soak", "bin/test", ".ci/run")
+SCRIPTS = ("bin/compat", "bin/dev", "bin/setup", "bin/soak", "bin/test", ".ci/run")
 
 
 def program(name: str) -> ModuleType:

@@ -52,6 +52,7 @@ from algo_scalper.domain.ports import Accepted, Outcome, Rejected, Unknown
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules, SignalRules
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, clock_text, ist_ns, ist_second
+from algo_scalper.risk.tightening import tighter
 from algo_scalper.runtime.opening import account_tag, opening_event
 from algo_scalper.simulation.exchange import SimulatedExchange
 from algo_scalper.simulation.faults import (
@@ -622,7 +623,8 @@ class Run:
     def _change_rules(self, rules: Rules) -> None:
         # The settle bound is a fact about the broker, not a taste: it does not change within a day.
         settled = msgspec.structs.replace(rules.orders, settle_ns=self.rules.orders.settle_ns)
-        self.rules = msgspec.structs.replace(rules, orders=settled)
+        # Nor does a person loosen a limit inside a session: the engine would refuse the rules whole.
+        self.rules = tighter(self.rules, msgspec.structs.replace(rules, orders=settled))
         self.deliver(RulesChanged(self.now_ns, self.rules, "chaos"))
 
     def _operator(self, at_ns: int) -> None:

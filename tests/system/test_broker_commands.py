@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from algo_scalper.adapters.dhan.token_store import TokenStore
 from algo_scalper.interfaces.simulator import account
 from algo_scalper.runtime.clock import SystemClock
 from tests.architecture.source_files import ROOT
@@ -54,13 +55,16 @@ class Shell:
 @asynccontextmanager
 async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
     system = SystemClock()
-    async with serving(world_of(after_open_s=3600), system, rate=1.0, limited=False) as (_, visitor):  # type: ignore[arg-type]
+    async with serving(world_of(after_open_s=3600), system, rate=1.0, limited=False) as (_, visitor):
         yield Shell(tmp_path, visitor)
 
 
 def token_file(folder: Path) -> tuple[str, int]:
     path = folder / "var" / "tokens" / "SIMULATED.json"
-    return json.loads(path.read_text())["token"]["access_token"], stat.S_IMODE(path.stat().st_mode)
+    kept = TokenStore(folder / "var", "SIMULATED").read()
+    assert kept is not None
+    assert kept.access_token not in path.read_text(), "it lies encrypted"
+    return kept.access_token, stat.S_IMODE(path.stat().st_mode)
 
 
 async def test_a_login_by_pin_and_totp_is_kept_used_and_never_printed(tmp_path: Path) -> None:

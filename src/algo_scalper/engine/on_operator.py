@@ -12,14 +12,20 @@ from algo_scalper.domain.events import (
     RulesChanged,
     SessionStopping,
 )
-from algo_scalper.engine.exits import close_position
+from algo_scalper.domain.positions import PositionState
+from algo_scalper.domain.rules import Rules
+from algo_scalper.domain.units import rupees_text
+from algo_scalper.engine.exits import close_position, tend
+from algo_scalper.engine.fills import exit_charges_paise
 from algo_scalper.engine.gaps import note_gap
 from algo_scalper.engine.on_second import ask_for_book
 from algo_scalper.engine.state import State
+from algo_scalper.risk.tightening import loosened
+from algo_scalper.risk.trailing import first_stop_paise, trail_reached, trail_stop_paise
 
 
 def on_operator(state: State, event: OperatorAsked, out: list[Command]) -> None:
-    """Halt, resume, close one, or kill: halt and flatten OURS, never what another hand holds."""
+    """Halt, resume, close one, apply exit rules to one, or kill: halt and flatten OURS, never what another hand holds."""
     if event.word is OperatorWord.HALT:
         _halt(state, f"halted by {event.by}", out)
     elif event.word is OperatorWord.RESUME:
@@ -30,6 +36,8 @@ def on_operator(state: State, event: OperatorAsked, out: list[Command]) -> None:
             out.append(Notify(state.now_ns, "warning", "no_such_position", f"no position {event.target!r} to close"))
         else:
             close_position(state, position, ExitReason.OPERATOR_CLOSE, out)
+    elif event.word is OperatorWord.APPLY:
+        _apply(state, event, out)
     else:
         _halt(state, f"killed by {event.by}", out)
         state.ledger.halted = state.ledger.halted or f"killed by {event.by}"
@@ -58,29 +66,63 @@ def _resume(state: State, by: str, out: list[Command]) -> None:
     out.append(Decision(state.now_ns, DecisionKind.RESUME, "", f"resumed by {by}", rules_version=state.rules.version))
 
 
+def _apply(state: State, event: OperatorAsked, out: list[Command]) -> None:
+    """The exit rules of now for one position. Its stop may rise by them; it never falls."""
+    position = state.positions.get(event.target)
+    if position is None or position.state not in (PositionState.OPENING, PositionState.OPEN):
+        said = f"no open position {event.target!r} to apply the exit rules to"
+        out.append(Notify(state.now_ns, "warning", "no_such_position", said))
+        return
+    rules, tick_paise, before = state.rules.exit, position.contract.tick_paise, position.stop_paise
+    position.exit_rules, position.rules_version = rules, state.rules.version
+    if position.bought_quantity:
+        average = position.average_paise
+        position.trail_index = trail_reached(average, position.high_water_paise, -1, rules)
+        stop = first_stop_paise(average, rules, tick_paise)
+        if position.trail_index >= 0:
+            charges = position.charges_paise + exit_charges_paise(state, position, position.high_water_paise)
+            per_contract = -(-charges // position.bought_quantity)
+            stop = max(stop, trail_stop_paise(average, per_contract, position.trail_index, rules, tick_paise))
+        position.stop_paise = max(before, stop)
+    state.touch_position(position)
+    out.append(
+        Notify(
+            state.now_ns,
+            "info",
+            "rules_applied",
+            f"{position.contract.name}: exit rules of version {state.rules.version} applied by {event.by}; stop "
+            f"{rupees_text(before)} before, {rupees_text(position.stop_paise)} now",
+        )
+    )
+    tend(state, position, out)
+
+
 def on_rules(state: State, event: RulesChanged, out: list[Command]) -> None:
     """The whole rules, in effect between events. Positions keep the exit rules they were opened under."""
-    old = {rules.name: rules for rules in state.rules.indices}
-    new = {rules.name: rules for rules in event.rules.indices}
-    if old.keys() != new.keys():
-        out.append(Notify(state.now_ns, "warning", "rules_refused", "indices are added or removed at a start only"))
-        return
-    if event.rules.signal != state.rules.signal:
-        out.append(
-            Notify(
-                state.now_ns,
-                "warning",
-                "rules_refused",
-                "signal rules change with the next start: readings hang on them",
-            )
-        )
+    why = _why_not(state.rules, event.rules)
+    if why:
+        out.append(Notify(state.now_ns, "warning", "rules_refused", why))
         return
     state.rules = event.rules
-    for name, rules in new.items():
-        state.indices[name].rules = rules
+    for rules in event.rules.indices:
+        state.indices[rules.name].rules = rules
     out.append(
         Notify(state.now_ns, "info", "rules_changed", f"rules version {event.rules.version} in effect, by {event.by}")
     )
+
+
+def _why_not(old: Rules, new: Rules) -> str:
+    """Why these rules cannot come into effect inside a session; empty when they can."""
+    if {rules.name for rules in old.indices} != {rules.name for rules in new.indices}:
+        return "indices are added or removed at a start only"
+    if new.signal != old.signal:
+        return "signal rules change with the next start: readings hang on them"
+    if (new.capital_paise, new.product, new.expiry) != (old.capital_paise, old.product, old.expiry):
+        return "capital, product and expiry change with the next start: what is held and subscribed hangs on them"
+    looser = loosened(old, new)
+    if looser:
+        return f"limits are loosened with the next session only: {', '.join(looser)}"
+    return ""
 
 
 def on_feed_lost(state: State, event: FeedLost, out: list[Command]) -> None:

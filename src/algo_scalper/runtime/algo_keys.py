@@ -175,6 +175,12 @@ KEYS: tuple[Key, ...] = (
         "Most the round trip may cost, as part of the target.",
     ),
     Key(
+        "watchlist",
+        (),
+        "[SEGMENT:ID, ...]",
+        "Watched beside what is traded, for the page and the mirror; never decided on. The stored list goes before it.",
+    ),
+    Key(
         "guards.iv_rank", "off until 20 sessions", "off | off until 20 sessions", "Needs history that is not yet kept."
     ),
 )
@@ -213,7 +219,6 @@ ORIGINAL_KEYS: MappingProxyType[str, str] = MappingProxyType(
         "signals.adx.confirmation_min_strength": "write signal.adx.m5",
         "option_chain.min_oi": "write strike.min_oi",
         "option_chain.max_spread_pct": "write strike.max_spread",
-        "watchlist": "remove it; the indices are watched by themselves",
     }
 )
 """Keys of the project's original that say something here under another name, and how to say it."""

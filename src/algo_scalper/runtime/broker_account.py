@@ -52,7 +52,7 @@ def broker_account(settings: Settings, data_dir: Path, now_ns: int) -> BrokerAcc
     as `dhan_settings_of`, and for addresses of which only some are on this machine.
     """
     client_id, said = settings.text("DHANHQ_CLIENT_ID"), settings.get("DHANHQ_ACCESS_TOKEN")
-    store = TokenStore(data_dir, client_id)
+    store = TokenStore(data_dir, client_id, settings.text("ALGO_SCALPER_KEY"))
     notices: tuple[str, ...] = ()
     try:
         stored = store.read() if client_id else None
@@ -73,7 +73,7 @@ def simulated_account(url: str, data_dir: Path, settings: Settings) -> BrokerAcc
         raise ConfigError(f"--sim-url {url}: a simulator is on this machine; write it as http://127.0.0.1:9200")
     root = url.rstrip("/")
     dhan = DhanSettings.simulator(root)
-    store = TokenStore(data_dir, SIMULATED)
+    store = TokenStore(data_dir, SIMULATED, settings.text("ALGO_SCALPER_KEY"))
     stored = store.read()
     chosen = ChosenToken(SIMULATED, 0, web_made=False, sentence="the simulator's own token")
     if stored is not None:

@@ -47,7 +47,7 @@ from algo_scalper.runtime.algo_keys import (
     PREMIUM_DEFAULTS,
     pattern_of,
 )
-from algo_scalper.runtime.yaml_file import Found, KeyPath, Leaf, YamlFile, read_yaml
+from algo_scalper.runtime.yaml_file import Found, KeyPath, Leaf, YamlFile, parse_yaml, read_yaml
 
 REFERENCE = "docs/reference/configuration.md"
 SETTINGS_SECTION = "settings"
@@ -84,6 +84,8 @@ class AlgoConfig(NamedTuple):
     """Environment variables given in the file, by name."""
     name: str
     """The file as it is named to people."""
+    watchlist: Found
+    """``SEGMENT:ID`` texts; `watchlist` reads them. Line 0 when absent."""
 
 
 def load_rules(path: Path, name: str | None = None) -> Rules:
@@ -93,7 +95,11 @@ def load_rules(path: Path, name: str | None = None) -> Rules:
 
 def load_algo(path: Path, name: str | None = None) -> AlgoConfig:
     """The whole of one ``algo.yml``; ``name`` is how messages call it. Raises `ConfigError`."""
-    file = read_yaml(path, name)
+    return algo_of(read_yaml(path, name), path)
+
+
+def algo_of(file: YamlFile, path: Path) -> AlgoConfig:
+    """The whole of a file that was read before, with what was laid over it. Raises `ConfigError`."""
     _refuse_unknown_keys(file)
     reader = _Reader(file)
     rules = Rules(
@@ -125,7 +131,37 @@ def load_algo(path: Path, name: str | None = None) -> AlgoConfig:
             path[1]: said for path, said in file.leaves.items() if path[0] == SETTINGS_SECTION and len(path) == 2
         },
         name=file.name,
+        watchlist=file.leaves.get(("watchlist",), Found((), 0)),
     )
+
+
+def key_path(dotted: str) -> KeyPath:
+    """The path of a key as people write it, ``indices.nifty.role`` too. Raises `ConfigError` naming the nearest key."""
+    parts = dotted.strip().split(".")
+    if parts[0] == INDEX_SECTION and len(parts) > 1:
+        parts[1] = parts[1].upper()
+    pattern = pattern_of(tuple(parts))
+    if pattern not in DEFAULTS:
+        raise ConfigError(f"{dotted}: no such key; {_remedy(pattern)}")
+    return tuple(parts)
+
+
+def with_override(file: YamlFile, path: KeyPath, text: str, place: str) -> YamlFile:
+    """The file with one value laid over it, written as on a command line: quotes are not needed. Raises `ConfigError`."""
+    said = text.strip()
+    if "\n" in said or not said:
+        raise ConfigError(f"{place}: {'.'.join(path)}: needs one value, on one line")
+    default = DEFAULTS[pattern_of(path)]
+    value: Leaf = said
+    if isinstance(default, str) or default is None:
+        if said[0] == said[-1] and said[0] in "\"'" and len(said) > 1:
+            value = said[1:-1]
+    else:
+        leaves = parse_yaml(f"value: {said}\n", place).leaves
+        if ("value",) not in leaves:
+            raise ConfigError(f"{place}: {'.'.join(path)}: {said!r} is not one value; write it as in {REFERENCE}")
+        value = leaves["value",].value
+    return file._replace(leaves={**file.leaves, path: Found(value, 0)}, elsewhere={**file.elsewhere, path: place})
 
 
 def rules_version(rules: Rules) -> int:

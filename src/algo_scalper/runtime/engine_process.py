@@ -50,9 +50,10 @@ from algo_scalper.domain.commands import (
     Unsubscribe,
 )
 from algo_scalper.domain.decisions import Decision, DecisionKind
-from algo_scalper.domain.errors import AlgoScalperError, BrokerError, DataError, StoreError
+from algo_scalper.domain.errors import AlgoScalperError, BrokerError, ConfigError, DataError, SecondInstance, StoreError
 from algo_scalper.domain.events import (
     BookUnread,
+    ContractsChecked,
     Event,
     FeedLost,
     FeedRestored,
@@ -71,19 +72,24 @@ from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, clock_text, ist_ns
 from algo_scalper.engine.views import decision_view, figures, sentence, trade_view, view
+from algo_scalper.runtime.change_desk import ChangeDesk, Written, begin_day
 from algo_scalper.runtime.clock import LIMITED_UP_TO, PacedClock, Rank, SteppedClock, SystemClock, Timers
+from algo_scalper.runtime.config import load_algo
 from algo_scalper.runtime.gate import refuse_real_host
 from algo_scalper.runtime.lifeboat import cancel_buys
 from algo_scalper.runtime.opening import account_tag, opening_event
 from algo_scalper.runtime.order_lane import OrderLane
 from algo_scalper.runtime.paper_broker import PaperBroker, kept_state
-from algo_scalper.runtime.publish import IndexCandle, Notice, Publisher, StoreView, Word
+from algo_scalper.runtime.publish import Answer, Ask, IndexCandle, Notice, Publisher, StoreView, Word
 from algo_scalper.runtime.real_market import DhanMarket, session_today
+from algo_scalper.runtime.rule_changes import Rulebook
 from algo_scalper.runtime.session import Session
 from algo_scalper.runtime.sim_link import Hello, SimLink, StepGate
 from algo_scalper.runtime.source_hash import source_hash
 from algo_scalper.runtime.token_care import TokenKeeper
 from algo_scalper.runtime.virtual import CHAIN_EVERY_NS
+from algo_scalper.runtime.watching import Watching
+from algo_scalper.runtime.watchlist import Watched, choose
 from algo_scalper.simulation.exchange import SimulatedExchange
 from algo_scalper.simulation.latency import Latency
 
@@ -95,6 +101,9 @@ TIME_EVERY_NS = 500 * NS_PER_MS
 VIEW_EVERY_NS = 100 * NS_PER_MS
 END_WITHIN_NS = 3 * NS_PER_SECOND
 CONNECT_WITHIN_NS = 10 * NS_PER_SECOND
+LOCK_WITHIN_NS = 2 * NS_PER_SECOND
+"""Another engine holds the account's lock for longer than this."""
+LOCK_EVERY_NS = 100 * NS_PER_MS
 VIX_TICK_PAISE = 1
 END_AFTER_NS = 60 * NS_PER_SECOND
 """So long after the close there is nothing left to do."""
@@ -135,10 +144,17 @@ class EngineProcess:
         rules: Rules,
         say: Callable[[str], None],
         mark: Mark = no_mark,
+        written: Written | None = None,
     ) -> None:
-        """``say`` prints a line for people; ``mark`` is called around every write and send."""
+        """``say`` prints a line for people; ``mark`` is called around every write and send.
+
+        ``written``: where the rules stand, so that a person may change them while they are traded by; without it what
+        is given as ``rules`` stands.
+        """
         self.settings = settings
         self._rules = rules
+        self._written = written
+        self._change_desk: ChangeDesk | None = None
         self._say = say
         self._mark = mark
         self._system = SystemClock(settings.market.from_ns) if settings.market is not None else SystemClock()
@@ -159,6 +175,7 @@ class EngineProcess:
         self._stop_why = ""
         self._paper: PaperBroker | None = None
         self._keeper: TokenKeeper | None = None
+        self._waiting: dict[str, str] = {}
         self._publisher: Publisher | None = None
         self._committed_ns = 0
         self._exit_code = EXIT_OK
@@ -169,7 +186,7 @@ class EngineProcess:
         """Until the day ends, a person stops it or a fault does; gives the process's exit code."""
         settings = self.settings
         async with AsyncExitStack() as stack:
-            stack.enter_context(InstanceLock(settings.data_dir, settings.account, settings.database_url))
+            stack.enter_context(await self._lock_account())
             stores = open_stores(settings.database_url, settings.data_dir, mark=self._mark)
             stack.callback(stores.close)
             link, hello = await self._find_market(stack)
@@ -182,6 +199,18 @@ class EngineProcess:
             await self._live(link, hello)
             await self._end(stores)
         return self._exit_code
+
+    async def _lock_account(self) -> InstanceLock:
+        """The account's lock; who changes a setting while no engine runs holds it for a moment."""
+        settings = self.settings
+        until_ns = self._system.now_ns() + LOCK_WITHIN_NS
+        while True:
+            try:
+                return InstanceLock(settings.data_dir, settings.account, settings.database_url)
+            except SecondInstance:
+                if self._system.now_ns() >= until_ns:
+                    raise
+                await self._system.sleep_until(self._system.now_ns() + LOCK_EVERY_NS)
 
     def stop(self, why: str) -> None:
         """End soon and cleanly."""
@@ -251,14 +280,15 @@ class EngineProcess:
         return PacedClock(hello.now_ns, hello.rate, self._system)
 
     async def _begin(self, stores: Stores, hello: Hello, rest: DhanRest, dhan: DhanSettings) -> None:
-        settings, rules = self.settings, self._rules
+        settings = self.settings
         self._day = date.fromisoformat(hello.day)
+        self._stores = stores
+        rules = self._rules = self._rules_of_the_day()
         names = [index.name for index in rules.indices]
-        catalogue = await read_catalogue(rest, dhan.csv_url, names, self._day, self._day + timedelta(days=LISTED_DAYS))
-        for contract in catalogue.contracts:
+        contracts = await self._listed(stores, rest, dhan, names)
+        for contract in contracts:
             self._contracts[contract.key] = contract
             self._tick_sizes[contract.key] = contract.tick_paise
-        self._stores = stores
         self._store: TradingStore = stores.trading(settings.account)
         restored = self._store.restore(self._day.isoformat())
         self._kept_halt = restored.standing_halt
@@ -294,8 +324,9 @@ class EngineProcess:
         )
         self._chains = DhanChains(rest, self._clock, self._contracts)
         self._connect(dhan)
+        self._watching = Watching(self._feed.subscribe, self._feed.unsubscribe, self._tick_sizes)
         if settings.socket_path is not None:
-            self._publisher = Publisher(self._system, self._on_word)
+            self._publisher = Publisher(self._system, self._on_word, self._on_ask)
             await self._publisher.start(settings.socket_path)
         self._minutes = DhanHistory(rest)
         history = await self._history()
@@ -314,13 +345,14 @@ class EngineProcess:
                 epoch,
                 self._day,
                 rules,
-                catalogue.contracts,
+                contracts,
                 previous,
                 market=hello.market,
                 restored=restored,
                 week_before_paise=sum(week.values()),
             )
         )
+        await self._check_contracts()
         for feed in ("market", "orders"):
             if switched := self._off(feed):
                 self._take(FeedLost(self._clock.now_ns(), feed, f"switched off: {switched}; entries refuse"))
@@ -328,6 +360,58 @@ class EngineProcess:
             self._take(HistoryLoaded(self._clock.now_ns(), key, candles))
             self._publish_history(key, candles)
         self._publish_earlier()
+        try:
+            self.watch()
+        except (ConfigError, BrokerError) as fault:  # what is only looked at must not keep anything from being traded
+            self._alarm("watchlist_unread", f"nothing beside the traded is watched: {fault}", level="warning")
+
+    def _rules_of_the_day(self) -> Rules:
+        """What is written, with what a person has laid over it; but no looser than this day was traded by before."""
+        changes, wanted, laid_over = self._stores.changes(self.settings.account), self._rules, {}
+        written = self._written
+        if written is not None:
+            laid_over = {key: kept.value for key, kept in changes.overrides().items()}
+            book = Rulebook.read(written.config, laid_over)
+            wanted = book.algo().rules
+            self._change_desk = ChangeDesk(changes, book, written.settings_with, self, self._day, self._clock)
+        morning = begin_day(changes, wanted, laid_over, self._day, self._clock.now_ns())
+        for sentence_of_start in morning.said:
+            self._say(sentence_of_start)
+        return morning.rules
+
+    async def _listed(
+        self, stores: Stores, rest: DhanRest, dhan: DhanSettings, names: list[str]
+    ) -> tuple[Contract, ...]:
+        """What is listed now: on the real market the catalog's, else the file's, read here."""
+        until = self._day + timedelta(days=LISTED_DAYS)
+        if self.settings.market is not None:
+            kept = stores.catalog.current()
+            if kept is not None and kept.day == self._day:
+                return stores.catalog.contracts(names, self._day, until)
+            try:
+                return (await read_catalogue(rest, dhan.csv_url, names, self._day, until)).contracts
+            except (BrokerError, DataError) as fault:
+                listed = stores.catalog.contracts(names, self._day, until) if kept is not None else ()
+                if not listed:
+                    raise
+                self._say(f"warning: {fault}; the catalog of {kept.day if kept else ''} is used")
+                return listed
+        return (await read_catalogue(rest, dhan.csv_url, names, self._day, until)).contracts
+
+    async def _check_contracts(self) -> None:
+        """Tell the engine which indices wait for a person to accept changed terms, when that has changed."""
+        if self.settings.market is None:
+            return
+        asked = asyncio.get_running_loop().run_in_executor(None, self._stores.catalog.blocked_underlyings)
+        try:
+            blocked = await asked
+        except StoreError as fault:
+            self._alarm("catalog_unread", str(fault), level="warning")
+            return
+        waiting = {name: "; ".join(str(kept.change) for kept in changes) for name, changes in blocked.items()}
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._take(ContractsChecked(self._clock.now_ns(), waiting))
 
     def _broker_of(self, rest: DhanRest) -> Broker:
         if self.settings.broker == "simulator":
@@ -477,6 +561,7 @@ class EngineProcess:
             if now >= soft_ns:
                 soft_ns = now + SOFT_EVERY_NS
                 await asyncio.get_running_loop().run_in_executor(None, self._save_soft)
+                await self._check_contracts()
             if self._publisher is not None and self._publisher.view_due:
                 self._publish_view()
             await self._system.sleep_until(now + VIEW_EVERY_NS)
@@ -569,7 +654,7 @@ class EngineProcess:
         if self._paper is not None:
             self._show_paper(message, at_ns, self._paper)
         ticks = self._decoder.decode(message, at_ns)
-        for tick in ticks:
+        for tick in self._watching.sift(ticks) if self._watching.wanted else ticks:
             self.session.take(tick)
         if ticks and isinstance(self._clock, PacedClock):
             self._clock.heard(max(tick.exchange_s for tick in ticks) * NS_PER_SECOND)
@@ -631,6 +716,44 @@ class EngineProcess:
     def _on_word(self, word: Word) -> None:
         self._take(OperatorAsked(self._clock.now_ns(), word.word, word.target, word.by))
 
+    async def _on_ask(self, ask: Ask) -> Answer:
+        """A change a person wants."""
+        if self._change_desk is None:
+            return Answer(
+                done=False, text="this engine was started with rules of its own: nothing of it can be changed"
+            )
+        if not self._hears():
+            return Answer(
+                done=False, text="the engine is starting or ending; nothing was changed, try again in a moment"
+            )
+        return await self._change_desk.answer(ask)
+
+    # Running, for the change desk
+
+    def rules_now(self) -> Rules:
+        """In force now."""
+        return self.session.engine.state.rules
+
+    def take(self, event: Event) -> None:
+        """A changed rule is an event like any other."""
+        self._take(event)
+
+    def tell(self, code: str, text: str) -> None:
+        """To the page and the terminal."""
+        self._say(text)
+        self.notify(Notify(self._clock.now_ns(), "info", code, text))
+
+    def watch(self) -> str:
+        """Follow the watchlist as it is now. Raises `ConfigError` for one that cannot be read, `BrokerRefused` for too many."""
+        written = self._written
+        if written is None:
+            return "nothing is watched"
+        changes, listed = self._stores.changes(self.settings.account), self._stores.watchlist.items()
+        settings = written.settings_with({name: kept.value for name, kept in changes.settings().items()})
+        wanted = choose([Watched(item.key, item.label) for item in listed], load_algo(written.config), settings)
+        self._watching.follow(wanted, self._stores.watchlist.tick_sizes(item.key for item in wanted.items))
+        return f"{len(wanted.items)} instruments are watched, by {wanted.source}"
+
     def _on_fault(self, fault: Exception, event: Event) -> None:
         """A poisoned session: nothing is decided any more, the lifeboat takes over."""
         self._exit_code = EXIT_FAULT
@@ -658,10 +781,12 @@ class EngineProcess:
 
     def subscribe(self, command: Subscribe) -> None:
         """Indices as Quote, contracts as Full."""
+        self._watching.core_wants(command.keys)
         self._feed.subscribe(command.keys)
 
     def unsubscribe(self, command: Unsubscribe) -> None:
         """Once less."""
+        self._watching.core_lets_go(command.keys)
         self._feed.unsubscribe(command.keys)
 
     def poll_chain(self, command: PollChain) -> None:
@@ -766,8 +891,18 @@ class EngineProcess:
 
     def _publish_view(self) -> None:
         if self._publisher is not None and self._gate_open():
-            self._publisher.publish("view", view(self.session.engine.state))
+            state = self.session.engine.state
+            self._publisher.publish("view", view(state))
+            self._publisher.offer_ticks(state.now_ns, {**self._watching.newest, **state.ticks})
+            self._publish_watched()
             self._publish_store()
+
+    def _publish_watched(self) -> None:
+        if self._publisher is None or not (self._watching.wanted or self._publisher.day.watch):
+            return
+        shown = self._watching.view()
+        if shown != self._publisher.day.watch:
+            self._publisher.publish("watch", shown)
 
     def _publish_store(self) -> None:
         if self._publisher is None:

@@ -104,7 +104,25 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("LOG_LEVEL", Kind.TEXT, "info", "Log level of everything else.", ("RAILS_LOG_LEVEL",)),
     Variable("PORT", Kind.COUNT, "3000", "Port of the page and the API on 127.0.0.1."),
     Variable("DATABASE_URL", Kind.SECRET, "", "PostgreSQL for both stores. Empty: two SQLite files under var/."),
-    Variable("REDIS_URL", Kind.SECRET, "", "Redis or Valkey to mirror ticks and P&L to. Empty: no mirror."),
+    Variable(
+        "ALGO_SCALPER_API_DATABASE_PASSWORD",
+        Kind.SECRET,
+        "",
+        "The password DATABASE_URL leaves out. Alone it means the original's database: "
+        "postgresql://algo_scalper_api@/algo_scalper_api_production on this machine.",
+    ),
+    Variable(
+        "ALGO_SCALPER_KEY",
+        Kind.SECRET,
+        "",
+        "Encrypts the kept token: 32 bytes in base64 (openssl rand -base64 32). Empty: var.key, made at need.",
+    ),
+    Variable(
+        "REDIS_URL",
+        Kind.SECRET,
+        "",
+        "Redis or Valkey (`redis://`, `rediss://` or `unix://`) to mirror prices, P&L and events to. Empty: no mirror.",
+    ),
     Variable("DISABLE_TRADING_SERVICES", Kind.FLAG, "false", "True keeps every trading service off."),
     Variable("BACKTEST_MODE", Kind.FLAG, "false", "As DISABLE_TRADING_SERVICES."),
     Variable("SCRIPT_MODE", Kind.FLAG, "false", "As DISABLE_TRADING_SERVICES."),
@@ -123,7 +141,6 @@ IGNORED: MappingProxyType[str, str] = MappingProxyType(
         "JOB_CONCURRENCY": "jobs run in the desk process",
         "KAMAL_REGISTRY_PASSWORD": "nothing is deployed by Kamal",
         "PIDFILE": "a lock in the store keeps a second instance away",
-        "ALGO_SCALPER_API_DATABASE_PASSWORD": "write the password into DATABASE_URL",
         "ALLOC_PCT": "write size.outlay in algo.yml",
         "RISK_PER_TRADE_PCT": "write size.risk_per_trade in algo.yml",
         "DAILY_MAX_LOSS_PCT": "write limits.day_loss in algo.yml",
@@ -227,6 +244,18 @@ class Settings:
         return lines
 
 
+def why_not_stored(name: str) -> str:
+    """Why a known setting is not stored; empty when it may be.
+
+    A stored address would be where the next start sends the token, and whoever may use the page could write it.
+    """
+    if BY_NAME[name].kind is Kind.SECRET:
+        return "a secret is not kept among the settings; put it into .env, which only you can read"
+    if name.endswith("_URL"):
+        return "it says where the token is sent, or what is believed; put it into .env, which no page can write"
+    return ""
+
+
 def truth_of(text: str) -> bool | None:
     """True, false, or None for what is neither."""
     word = text.strip().lower()
@@ -245,10 +274,14 @@ def load_settings(
         {name: Setting(name, value.strip(), ENVIRONMENT_SOURCE) for name, value in environ.items()},
         from_env_file,
         _from_algo(algo) if algo else {},
-        {name: Setting(name, value.strip(), STORED_SOURCE) for name, value in (stored or {}).items()},
+        {
+            name: Setting(name, value.strip(), STORED_SOURCE)
+            for name, value in (stored or {}).items()
+            if name in BY_NAME and not why_not_stored(name)
+        },
     )
     notices = [
-        f"{said.name} from {said.source} has no effect here: {_why_ignored(said.name)}" for said in _ignored(sources)
+        f"{said.name} from {said.source} has no effect here: {why_ignored(said.name)}" for said in _ignored(sources)
     ]
     notices += [_misspelt(said) for said in from_env_file.values() if not _known(said.name)]
     notices += _readable_by_others(env_file, from_env_file)
@@ -304,10 +337,10 @@ def _from_algo(algo: AlgoConfig) -> dict[str, Setting]:
 
 
 def _ignored(sources: tuple[Source, ...]) -> list[Setting]:
-    return [said for source in sources for said in source.values() if _why_ignored(said.name)]
+    return [said for source in sources for said in source.values() if why_ignored(said.name)]
 
 
-def _why_ignored(name: str) -> str:
+def why_ignored(name: str) -> str:
     """Why a name has no effect; empty for one that has, or that nobody knows."""
     if name in _OBEYED:
         return ""
@@ -316,7 +349,7 @@ def _why_ignored(name: str) -> str:
 
 
 def _known(name: str) -> bool:
-    return name in _OBEYED or bool(_why_ignored(name))
+    return name in _OBEYED or bool(why_ignored(name))
 
 
 def _misspelt(said: Setting) -> str:

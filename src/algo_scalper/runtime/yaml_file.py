@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ruamel.yaml import YAML
@@ -33,13 +34,16 @@ class Found(NamedTuple):
 
 
 class YamlFile(NamedTuple):
-    """A file's leaves by path, in file order."""
+    """A file's leaves by path, in file order. ``elsewhere`` names the place of what was laid over the file."""
 
     name: str
     leaves: Mapping[KeyPath, Found]
+    elsewhere: Mapping[KeyPath, str] = MappingProxyType({})
 
     def place(self, path: KeyPath) -> str:
         """``"config/algo.yml line 12: exit.stop"``, or without a line for a key the file does not have."""
+        if path in self.elsewhere:
+            return f"{self.elsewhere[path]}: {'.'.join(path)}"
         found = self.leaves.get(path)
         line = f" line {found.line}" if found else ""
         return f"{self.name}{line}: {'.'.join(path)}"

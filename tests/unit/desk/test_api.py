@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,22 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.handlers import HTTPRouteHandler
 from litestar.testing import TestClient
 
-from algo_scalper.domain.errors import ConfigError
+from algo_scalper.adapters.storage.stores import open_stores
+from algo_scalper.domain.errors import ConfigError, StoreError
 from algo_scalper.domain.events import OperatorWord
 from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.engine.views import View
 from algo_scalper.interfaces.api.access import OPEN_TO_ALL, TOKEN_FILE, load_token
 from algo_scalper.interfaces.api.app import build_app, listen, serve_desk
+from algo_scalper.interfaces.api.job_notices import run_jobs
 from algo_scalper.interfaces.api.ports import holder_of
 from algo_scalper.interfaces.api.settings import DeskSettings, EngineState, check_host
-from algo_scalper.runtime.publish import DecisionLine, Notice, StoreView, StreamReader
+from algo_scalper.runtime.clock import SystemClock, settle
+from algo_scalper.runtime.jobs.job import Ground, Market
+from algo_scalper.runtime.jobs.runner import JobRunner, Tell
+from algo_scalper.runtime.jobs.table import job_named
+from algo_scalper.runtime.publish import DecisionLine, Notice, Publisher, StoreView, StreamReader
+from algo_scalper.runtime.settings import load_settings
 from tests.unit.desk import fake_day as fake
 
 HOME = "http://127.0.0.1:3000"
@@ -108,7 +115,7 @@ def test_only_health_the_page_and_its_files_are_open(bench: Bench) -> None:
     }
     is_open = {path for path, handler in handlers.items() if handler.opt.get(OPEN_TO_ALL)}
     assert is_open == {"/up", "/api/health", "/", "/login", "/assets/{name:str}"}
-    assert len(handlers) == len(is_open) + 10
+    assert len(handlers) == len(is_open) + 20
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/api/positions", "/api/orders", "/api/trades", "/api/decisions"])
@@ -497,6 +504,71 @@ def test_everything_the_page_loads_is_here(bench: Bench) -> None:
             assert answer.headers["content-type"].startswith("text/javascript")
     assert bench.client.get("/assets/..%2Froutes.py").status_code == 404
     assert bench.client.get("/assets/vendor").status_code == 404
+
+
+def test_jobs_are_read_with_their_next_time_and_their_last_run(tmp_path: Path) -> None:
+    clock = fake.HandClock()
+
+    def ground() -> Ground:
+        stores = open_stores(None, tmp_path)
+        return Ground(
+            load_settings({}, tmp_path / "none"), ("NIFTY",), tmp_path, "PAPER", stores, clock, lambda day: (day, [])
+        )
+
+    runner = JobRunner(ground, clock, Market.REAL)
+    bench = Bench(tmp_path, jobs=runner)
+    with bench.client:
+        lines = {line["name"]: line for line in bench.get("/api/jobs")}
+        assert lines["backup"]["last"] is None
+        assert lines["backup"]["next_ns"] > clock.now_ns()
+        done = asyncio.run(runner.run_by_hand(job_named("backup")))
+        line = next(line for line in bench.get("/api/jobs") if line["name"] == "backup")
+        assert (line["last"]["number"], line["last"]["outcome"]) == (done.number, "done")
+        assert bench.client.get("/api/jobs", headers={"Cookie": ""}).status_code == 401
+    asyncio.run(runner.close())
+
+
+def test_a_desk_without_jobs_has_none_and_one_without_a_store_says_so(bench: Bench, tmp_path: Path) -> None:
+    assert bench.get("/api/jobs") == []
+
+    def ground() -> Ground:
+        raise StoreError("it is damaged")
+
+    lost = Bench(tmp_path, jobs=JobRunner(ground, fake.HandClock(), Market.REAL))
+    answer = lost.client.get("/api/jobs", headers=lost.bearer)
+    assert (answer.status_code, answer.json()) == (503, {"detail": "it is damaged"})
+
+
+async def test_what_jobs_tell_is_printed_and_outlives_the_engines_snapshots(tmp_path: Path) -> None:
+    publisher = Publisher(fake.HandClock(), lambda _: None)
+    await publisher.start(tmp_path / "s")
+    reader = StreamReader(tmp_path / "s", SystemClock())
+    printed: list[str] = []
+
+    class OneWord(JobRunner):
+        def __init__(self) -> None:
+            pass
+
+        async def run(self, tell: Tell, troubles: Callable[[], Sequence[str]] = tuple) -> None:
+            assert troubles() == [], "an engine that was never heard is only starting"
+            tell("alarm", "job backup failed: no room")
+
+        async def close(self) -> None:
+            pass
+
+    settings = DeskSettings(
+        tmp_path, tmp_path / "s", "1.2.3", lambda: EngineState("starting"), fake.HandClock(), print_line=printed.append
+    )
+    await run_jobs(OneWord(), settings, reader)
+    assert printed == ["ALARM: job backup failed: no room"]
+    following = asyncio.create_task(reader.run())
+    async with asyncio.timeout(10):
+        while not reader.connected:
+            await settle()
+    assert [notice.text for notice in reader.replica.day.notices] == ["job backup failed: no room"]
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    await publisher.close()
 
 
 async def test_the_desk_serves_and_ends_with_a_page_still_connected(tmp_path: Path) -> None:

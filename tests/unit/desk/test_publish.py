@@ -57,7 +57,7 @@ def nobody(word: Word) -> None:
     raise AssertionError(f"an unexpected word: {word}")
 
 
-async def pair(path: Path, **options: int) -> tuple[Publisher, StreamReader, fake.HandClock, asyncio.Task[None]]:
+async def pair(path: Path, **options: Any) -> tuple[Publisher, StreamReader, fake.HandClock, asyncio.Task[None]]:
     """A publisher and a reader that has its first snapshot."""
     clock = fake.HandClock()
     publisher = Publisher(clock, nobody, **options)
@@ -476,7 +476,7 @@ def test_a_watcher_gets_the_whole_then_changes_then_signs_of_life(tmp_path: Path
         before_ns = clock.now_ns()
         assert await following_batch() == Batch()
         assert clock.now_ns() - before_ns == NS_PER_SECOND
-        await batches.aclose()  # type: ignore[attr-defined]
+        await batches.aclose()
         assert not reader._pending
         await end(publisher, following)
 

@@ -153,7 +153,7 @@ async def stage(
     system = SystemClock()
     # Market and probe run at the same pace; only the machine's own time-outs are real.
     clock = PacedClock(system.now_ns(), RATE, system)
-    async with serving(world_of(after_open_s=3600), system, rate=RATE, limited=False) as (server, visitor):  # type: ignore[arg-type]
+    async with serving(world_of(after_open_s=3600), system, rate=RATE, limited=False) as (server, visitor):
         dhan = simulated_account(visitor.root, tmp_path, load_settings({}, tmp_path / ".env")).dhan
         contracts = {contract.key: contract for contract in server.venue.world.contracts}
         async with DhanClient(dhan, system, contracts=contracts) as client:

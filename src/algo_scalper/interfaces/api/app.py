@@ -15,8 +15,10 @@ from litestar.datastructures import ResponseHeader, State
 
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.interfaces.api.access import Access, load_token
+from algo_scalper.interfaces.api.changes import CHANGE_ROUTES
 from algo_scalper.interfaces.api.command import COMMAND_ROUTES
 from algo_scalper.interfaces.api.desk import Desk
+from algo_scalper.interfaces.api.job_notices import run_jobs
 from algo_scalper.interfaces.api.ports import holder_of
 from algo_scalper.interfaces.api.read import READ_ROUTES
 from algo_scalper.interfaces.api.settings import (
@@ -59,7 +61,7 @@ def build_app(settings: DeskSettings, reader: StreamReader) -> Litestar:
         load_token(settings.data_dir), port=settings.port, plays=plays, allow_network=settings.allow_network
     )
     return Litestar(
-        route_handlers=[*READ_ROUTES, *COMMAND_ROUTES, stream, *PAGE_ROUTES],
+        route_handlers=[*READ_ROUTES, *COMMAND_ROUTES, *CHANGE_ROUTES, stream, *PAGE_ROUTES],
         guards=[access.guard],
         state=State({"desk": Desk(settings, access, reader)}),
         response_headers=[ResponseHeader(name=name, value=value) for name, value in _HEADERS.items()],
@@ -86,13 +88,19 @@ async def serve_desk(settings: DeskSettings) -> None:
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
     )
-    following = asyncio.create_task(reader.run())
+    beside = [asyncio.create_task(reader.run())]
+    if settings.mirror is not None:
+        beside.append(asyncio.create_task(settings.mirror.run()))
+    if settings.jobs is not None:
+        beside.append(asyncio.create_task(run_jobs(settings.jobs, settings, reader)))
     try:
         with _ending(server):
             await server.serve(sockets=[listener])
     finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        listener.close()  # the server does, unless it was cancelled
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -27,13 +27,13 @@ class Confirmation(msgspec.Struct, frozen=True):
 @post("/api/halt", opt={COMMANDS: True})
 async def halt(request: AnyRequest) -> Response[dict[str, Any]]:
     """No entries from now on; exits go on."""
-    return _say(desk_of(request), OperatorWord.HALT)
+    return say(desk_of(request), OperatorWord.HALT)
 
 
 @post("/api/resume", opt={COMMANDS: True})
 async def resume(request: AnyRequest) -> Response[dict[str, Any]]:
     """Take entries again."""
-    return _say(desk_of(request), OperatorWord.RESUME)
+    return say(desk_of(request), OperatorWord.RESUME)
 
 
 @post("/api/close/{position_id:str}", opt={COMMANDS: True})
@@ -43,7 +43,7 @@ async def close(request: AnyRequest, position_id: FromPath[str]) -> Response[dic
     view = desk.record.view
     if view is None or all(position.id != position_id for position in view.positions):
         return Response({"detail": f"no open position {position_id}"}, status_code=404)
-    return _say(desk, OperatorWord.CLOSE, position_id)
+    return say(desk, OperatorWord.CLOSE, position_id)
 
 
 @post("/api/kill", opt={COMMANDS: True})
@@ -51,7 +51,7 @@ async def kill(request: AnyRequest, data: JSONBody[Confirmation]) -> Response[di
     """Halt and flatten everything of ours. Wants ``{"confirm": "KILL"}``."""
     if data.confirm != KILL_WORD:
         raise ClientException('kill closes every position of ours; confirm it with {"confirm": "KILL"}')
-    return _say(desk_of(request), OperatorWord.KILL)
+    return say(desk_of(request), OperatorWord.KILL)
 
 
 class PastedToken(msgspec.Struct, frozen=True):
@@ -75,7 +75,7 @@ async def replace_broker_token(request: AnyRequest, data: JSONBody[PastedToken])
         raise ClientException(str(refused)) from None
 
 
-def _say(desk: Desk, word: OperatorWord, target: str = "") -> Response[dict[str, Any]]:
+def say(desk: Desk, word: OperatorWord, target: str = "") -> Response[dict[str, Any]]:
     """202: the word is on its way, and the view shows when it took effect. 503: it was not sent."""
     if not desk.reader.say(word, target, by="page"):
         return Response(

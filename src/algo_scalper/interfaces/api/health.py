@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.engine.views import View
-from algo_scalper.interfaces.api.settings import EngineState
+from algo_scalper.interfaces.api.settings import NO_MIRROR, EngineState
 from algo_scalper.runtime.publish import DayRecord
+from algo_scalper.runtime.redis_mirror import MirrorView
 
 ENGINE_SILENT_NS = 5 * NS_PER_SECOND
 """The engine publishes a view at least every second, in and out of market hours."""
@@ -20,9 +23,19 @@ ENGINE_WAITS = "waiting"
 
 
 def health(
-    record: DayRecord, *, age_ns: int | None, engine: EngineState, version: str, market: str, money: str
+    record: DayRecord,
+    *,
+    age_ns: int | None,
+    engine: EngineState,
+    version: str,
+    market: str,
+    money: str,
+    mirror: MirrorView = NO_MIRROR,
 ) -> tuple[int, dict[str, Any]]:
-    """The status code and the body. ``age_ns`` is the time since the engine was last heard, None for never."""
+    """The status code and the body. ``age_ns`` is the time since the engine was last heard, None for never.
+
+    The mirror is told of and never a trouble: nothing that trades depends on it.
+    """
     view = record.view
     troubles = [*_engine_troubles(engine, age_ns), *_store_troubles(record)]
     if engine.state != ENGINE_WAITS:
@@ -54,6 +67,7 @@ def health(
             "unknown_orders": view.feed.unknown_orders if view else 0,
             "book_read_age_s": _since(view, view.feed.book_read_ns if view else 0, age_ns),
         },
+        "mirror": msgspec.to_builtins(mirror),
         "phase": view.clock.phase if view else "unknown",
     }
     return (503 if troubles else 200), body

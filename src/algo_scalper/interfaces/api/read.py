@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from litestar.exceptions import ClientException
 from litestar.params import FromQuery, QueryParameter
 
-from algo_scalper.domain.errors import ConfigError
+from algo_scalper.domain.errors import ConfigError, StoreError
 from algo_scalper.interfaces.api.access import OPEN_TO_ALL
 from algo_scalper.interfaces.api.desk import desk_of
 from algo_scalper.interfaces.api.health import health
@@ -28,6 +28,7 @@ async def read_health(request: AnyRequest) -> Response[dict[str, Any]]:
         version=desk.settings.version,
         market=desk.settings.market,
         money=desk.settings.money,
+        mirror=desk.settings.mirror_view,
     )
     return Response(body, status_code=status)
 
@@ -85,4 +86,16 @@ async def read_decisions(
     return [decision_row(line) for line in lines]
 
 
-READ_ROUTES = [read_health, read_status, read_positions, read_orders, read_trades, read_decisions]
+@get("/api/jobs")
+async def read_jobs(request: AnyRequest) -> Response[Any]:
+    """Every job with its next time and its last run; an empty list where the desk runs none, 503 without the store."""
+    jobs = desk_of(request).settings.jobs
+    if jobs is None:
+        return Response([])
+    try:
+        return Response(readable(await jobs.listing()))
+    except StoreError as fault:
+        return Response({"detail": str(fault)}, status_code=503)
+
+
+READ_ROUTES = [read_health, read_status, read_positions, read_orders, read_trades, read_decisions, read_jobs]

@@ -11,6 +11,9 @@ import msgspec
 
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.domain.ports import Clock
+from algo_scalper.runtime.account_changes import AccountChanges
+from algo_scalper.runtime.jobs.runner import JobRunner
+from algo_scalper.runtime.redis_mirror import MirrorView, RedisMirror
 
 DEFAULT_PORT = 3000
 SIMULATED = "SIMULATED"
@@ -22,6 +25,9 @@ class EngineState(msgspec.Struct, frozen=True):
     state: str
     restarts: int = 0
     detail: str = ""
+
+
+NO_MIRROR = MirrorView(state="off", where="", detail="", written_age_s=None, write_ms=0.0, keys=0, events=0, outages=0)
 
 
 class DeskSettings(NamedTuple):
@@ -45,6 +51,19 @@ class DeskSettings(NamedTuple):
 
     Raises `ConfigError` or `StoreError` for one that cannot be used or kept.
     """
+    changes: AccountChanges | None = None
+    """Settings, rules and watchlist of the account; None: none of them can be seen or changed here."""
+    jobs: JobRunner | None = None
+    """What is done by the clock while the page is served; None: nothing."""
+    print_line: Callable[[str], None] = print
+    """Where what jobs tell people is printed, beside the page's notices."""
+    mirror: RedisMirror | None = None
+    """Runs beside the desk and is shown; nothing depends on it."""
+
+    @property
+    def mirror_view(self) -> MirrorView:
+        """How the mirror does; ``off`` when none is asked for."""
+        return self.mirror.view if self.mirror is not None else NO_MIRROR
 
 
 def is_loopback(host: str) -> bool:

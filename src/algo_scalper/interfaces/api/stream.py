@@ -13,6 +13,7 @@ from litestar.exceptions import WebSocketDisconnect
 from algo_scalper.interfaces.api.desk import Desk, desk_of
 from algo_scalper.interfaces.api.settings import EngineState
 from algo_scalper.runtime.publish import Batch
+from algo_scalper.runtime.redis_mirror import MirrorView
 
 AnySocket = WebSocket[Any, Any, Any]
 
@@ -24,6 +25,7 @@ class Link(msgspec.Struct, frozen=True):
     age_ms: int
     """Since the engine was last heard; -1 for never."""
     engine: EngineState
+    mirror: MirrorView
 
 
 class Packet(msgspec.Struct, frozen=True):
@@ -58,7 +60,8 @@ async def _send(socket: AnySocket, desk: Desk) -> None:
 def link_of(desk: Desk) -> Link:
     """The desk's line to the engine, now."""
     age_ns = desk.reader.age_ns
-    return Link(desk.reader.connected, -1 if age_ns is None else age_ns // 1_000_000, desk.settings.engine_state())
+    age_ms = -1 if age_ns is None else age_ns // 1_000_000
+    return Link(desk.reader.connected, age_ms, desk.settings.engine_state(), desk.settings.mirror_view)
 
 
 async def _until_gone(socket: AnySocket) -> None:

@@ -25,10 +25,11 @@ from algo_scalper.adapters.dhan.chain import DhanChains
 from algo_scalper.adapters.dhan.client import DhanClient
 from algo_scalper.adapters.dhan.token_store import MintedToken, moment_text
 from algo_scalper.domain.calendar import expiries
-from algo_scalper.domain.errors import AlgoScalperError, ConfigError
+from algo_scalper.domain.errors import AlgoScalperError, ConfigError, StoreError
 from algo_scalper.domain.instruments import INDIA_VIX_KEY, INDICES, Contract, Index, Segment, instrument_key, key_text
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import ist_day, ist_second, parse_clock_s, rupees_text
+from algo_scalper.runtime.account_changes import settings_of
 from algo_scalper.runtime.broker_account import BrokerAccount, broker_account, need_token, simulated_account
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import load_algo
@@ -78,14 +79,22 @@ class Asking(NamedTuple):
     """The market's time: a simulator's where it is one."""
 
 
-def broker_settings(config: Path) -> Settings:
-    """The settings as the engine reads them; without rules where there are none. Raises `ConfigError`."""
-    return load_settings(os.environ, ENV_FILE, load_algo(config) if config.exists() else None)
+def broker_settings(options: BrokerOptions) -> Settings:
+    """The settings as the engine reads them, with what its account has stored. Raises `ConfigError`.
+
+    A store that cannot be read stops the engine, and here it is said: the broker can be asked without it.
+    """
+    account = ENGINE_ACCOUNT[options.sim_url is not None]
+    try:
+        return settings_of(os.environ, ENV_FILE, options.config, options.data_dir, account)
+    except StoreError as fault:
+        typer.echo(f"stored settings are left out: {fault}", err=True)
+        return load_settings(os.environ, ENV_FILE, load_algo(options.config) if options.config.exists() else None)
 
 
 def account_of(options: BrokerOptions, now_ns: int) -> BrokerAccount:
     """The simulator's account where one is named, else the one of the settings. Raises `ConfigError`."""
-    settings = broker_settings(options.config)
+    settings = broker_settings(options)
     if options.sim_url is not None:
         return simulated_account(options.sim_url, options.data_dir, settings)
     return broker_account(settings, options.data_dir, now_ns)
@@ -387,7 +396,7 @@ async def _examined(options: BrokerOptions) -> list[Line]:
     """Settings that cannot be read, and an account that cannot be asked, are themselves findings."""
     system = SystemClock()
     try:
-        settings = broker_settings(options.config)
+        settings = broker_settings(options)
     except AlgoScalperError as fault:
         return [red("settings", str(fault), "correct it, then run this again: nothing else can be looked at before")]
     clock: Clock = system

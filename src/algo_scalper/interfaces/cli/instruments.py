@@ -31,6 +31,7 @@ from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.runtime.catalog_import import ImportReport, Outcome, import_catalog, import_settings
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import load_algo
+from algo_scalper.runtime.database_place import database_url
 from algo_scalper.runtime.settings import Settings, load_settings
 
 ENV_FILE = Path(".env")
@@ -65,7 +66,7 @@ def run_import(options: CatalogOptions, *, fresh: bool, anew: bool, force: bool,
     """Import, print what happened; exit code 1 when the file is refused."""
     settings, required = _settings(options.config)
     how = import_settings(settings, options.data_dir, required)
-    with open_catalog(settings.text("DATABASE_URL") or None, options.data_dir) as catalog:
+    with open_catalog(database_url(settings), options.data_dir) as catalog:
         work = import_catalog(catalog, how, SystemClock(), fresh=fresh, anew=anew, force=force, file=file)
         report = asyncio.run(work)
     if options.as_json:
@@ -115,7 +116,7 @@ def run_status(options: CatalogOptions) -> None:
     """Print the catalog's age, statistics and changes; the exit code says whether it is fit to trade by."""
     settings, _ = _settings(options.config)
     most_age_s = settings.count("CACHE_MAX_AGE", 0, 7 * 86_400)
-    with open_catalog(settings.text("DATABASE_URL") or None, options.data_dir) as catalog:
+    with open_catalog(database_url(settings), options.data_dir) as catalog:
         status = status_of(catalog, SystemClock().now_ns(), most_age_s)
     if options.as_json:
         typer.echo(msgspec.json.encode(status))
@@ -178,7 +179,7 @@ def run_accept(index: str, options: CatalogOptions, *, yes: bool, by: str | None
     if name not in INDICES:
         raise ConfigError(f"{index!r} is not an index traded here; write one of {', '.join(INDICES)}")
     settings, _ = _settings(options.config)
-    with open_catalog(settings.text("DATABASE_URL") or None, options.data_dir) as catalog:
+    with open_catalog(database_url(settings), options.data_dir) as catalog:
         waiting = catalog.blocked_underlyings().get(name, ())
         if not options.as_json:
             typer.echo("\n".join(str(kept.change) for kept in waiting) or f"Nothing of {name} waits for anybody")
@@ -200,7 +201,7 @@ def run_accept(index: str, options: CatalogOptions, *, yes: bool, by: str | None
 def run_clear(options: CatalogOptions, *, force: bool) -> None:
     """Forget the catalog; refused with exit code 1 while something is held, unless forced."""
     settings, _ = _settings(options.config)
-    with closing(open_stores(settings.text("DATABASE_URL") or None, options.data_dir)) as stores:
+    with closing(open_stores(database_url(settings), options.data_dir)) as stores:
         held = stores.held()
         if not held or force:
             stores.catalog.clear()

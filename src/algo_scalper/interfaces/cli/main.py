@@ -95,6 +95,12 @@ def sim(
     hold: Annotated[bool, typer.Option(help="After a restart go on from the moment of the end.")] = False,
     account: Annotated[Path | None, typer.Option(help="A JSON file of what is so of the account.")] = None,
     at: Annotated[str | None, typer.Option("--at", help="When the market begins, as 10:00; else at the open.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="A JSON list of faults and their times.")] = None,
+    fault_seed: Annotated[int, typer.Option(help="The seed of drawn faults.")] = 1,
+    fault_rate: Annotated[float, typer.Option(help="Draw so many faults an hour of the market.", min=0.0)] = 0.0,
+    tls: Annotated[Path | None, typer.Option(help="Serve https and wss; certificates lie in this folder.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Write all that is sent and answered to this file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Serve a recorded session at --pace instead of a market.")] = None,
     with_parent: Annotated[bool, typer.Option(help="End when the process that started it ends.")] = False,
 ) -> None:
     """Run DhanHQ v2 on this machine: a market, an exchange and an account.
@@ -123,9 +129,30 @@ def sim(
             limited=pace <= LIMITED_UP_TO,
             account=account_facts(account),
             at_s=parse_clock_s(at, "--at") if at is not None else None,
+            faults=faults,
+            fault_seed=fault_seed,
+            faults_an_hour=fault_rate,
+            tls=tls,
+            record=record,
+            replay=replay,
         ),
         typer.echo,
     )
+
+
+@app.command()
+def fault(
+    name: Annotated[str, typer.Argument(help="A fault, as stall; without one they are listed.")] = "",
+    words: Annotated[list[str] | None, typer.Argument(help="Its numbers, as seconds=30 at=10:15:30.")] = None,
+    sim_url: Annotated[str, typer.Option(help="The simulator to break.")] = "http://127.0.0.1:9200",
+) -> None:
+    """Break something at a running simulator.
+
+    Example: scalper fault stall seconds=30
+    """
+    from algo_scalper.interfaces.cli.faults import run_fault
+
+    run_fault(name, words or [], sim_url)
 
 
 @app.command()
@@ -401,6 +428,456 @@ def instruments_accept(
     from algo_scalper.interfaces.cli.instruments import CatalogOptions, run_accept
 
     run_accept(index, CatalogOptions(config, data_dir, as_json), yes=yes, by=by)
+
+
+AccountOption = Annotated[str, typer.Option("--account", help="Whose; else the engine's that runs, or the last one's.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who changes it; else the user of this machine.")]
+
+settings = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Settings: where each comes from, and those stored for an account. Exit codes: 0 done, 1 refused, 2 could not be "
+    "done.",
+)
+app.add_typer(settings, name="settings")
+
+
+@settings.command("list")
+def settings_list(
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print every setting, its value and the place that has it.
+
+    Example: scalper settings list
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_settings_list
+
+    run_settings_list(ChangeOptions(account, "", as_json, config, data_dir))
+
+
+@settings.command("get")
+def settings_get(
+    name: Annotated[str, typer.Argument(help="A setting, as LOG_LEVEL.")],
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print one setting, its place, its meaning and its default.
+
+    Example: scalper settings get LOG_LEVEL
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_settings_get
+
+    run_settings_get(name, ChangeOptions(account, "", as_json, config, data_dir))
+
+
+@settings.command("set")
+def settings_set(
+    name: Annotated[str, typer.Argument(help="A setting, as LOG_LEVEL.")],
+    value: Annotated[str, typer.Argument(help="Its value.")],
+    account: AccountOption = "",
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Store a setting for the next start. The environment, .env and algo.yml go before it; secrets are refused.
+
+    Example: scalper settings set LOG_LEVEL debug
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_change
+    from algo_scalper.runtime.publish import AskKind
+
+    run_change(AskKind.SETTING, name, value, ChangeOptions(account, by, as_json, config, data_dir))
+
+
+@settings.command("unset")
+def settings_unset(
+    name: Annotated[str, typer.Argument(help="A stored setting.")],
+    account: AccountOption = "",
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Take a stored setting back.
+
+    Example: scalper settings unset LOG_LEVEL
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_change
+    from algo_scalper.runtime.publish import AskKind
+
+    run_change(AskKind.SETTING, name, None, ChangeOptions(account, by, as_json, config, data_dir))
+
+
+@settings.command("history")
+def settings_history(
+    name: Annotated[str, typer.Argument(help="Only this setting.")] = "",
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print who changed which setting, from what to what, newest first.
+
+    Example: scalper settings history
+    """
+    from algo_scalper.adapters.storage.tables import ChangeKind
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_history
+
+    run_history(ChangeKind.SETTING, name, ChangeOptions(account, "", as_json, config, data_dir))
+
+
+rules = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Rules changed while they are traded by. Tightening counts at once, loosening a limit with the next session. Exit "
+    "codes: 0 done, 1 refused, 2 could not be done.",
+)
+app.add_typer(rules, name="rules")
+
+
+@rules.command("show")
+def rules_show(
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print every rule: its value, where that is written, and what is in force where that differs.
+
+    Example: scalper rules show
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_rules_show
+
+    run_rules_show(ChangeOptions(account, "", as_json, config, data_dir))
+
+
+@rules.command("set")
+def rules_set(
+    key: Annotated[str, typer.Argument(help="A key of algo.yml, as limits.day_loss.")],
+    value: Annotated[str, typer.Argument(help="Its value, written as in algo.yml.")],
+    account: AccountOption = "",
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Lay a rule over algo.yml, until it is taken back. Says from when on it counts.
+
+    Example: scalper rules set limits.day_loss 3%
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_change
+    from algo_scalper.runtime.publish import AskKind
+
+    run_change(AskKind.RULE, key, value, ChangeOptions(account, by, as_json, config, data_dir))
+
+
+@rules.command("unset")
+def rules_unset(
+    key: Annotated[str, typer.Argument(help="A key that was laid over algo.yml.")],
+    account: AccountOption = "",
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Take a changed rule back: what algo.yml says counts again, a looser limit with the next session.
+
+    Example: scalper rules unset limits.day_loss
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_change
+    from algo_scalper.runtime.publish import AskKind
+
+    run_change(AskKind.RULE, key, None, ChangeOptions(account, by, as_json, config, data_dir))
+
+
+@rules.command("history")
+def rules_history(
+    key: Annotated[str, typer.Argument(help="Only this key.")] = "",
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print who changed which rule, from what to what, and from when on it counted, newest first.
+
+    Example: scalper rules history limits.day_loss
+    """
+    from algo_scalper.adapters.storage.tables import ChangeKind
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_history
+
+    run_history(ChangeKind.RULE, key, ChangeOptions(account, "", as_json, config, data_dir))
+
+
+@rules.command("apply")
+def rules_apply(
+    position: Annotated[str, typer.Argument(help="The id of an open position; /api/positions lists them.")],
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Give an open position the exit rules of now instead of those it was opened under. Its stop never falls by it.
+
+    Example: scalper rules apply ASABCD-12-3
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_rules_apply
+
+    run_rules_apply(position, ChangeOptions("", by, as_json, config, data_dir))
+
+
+watchlist = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="What is watched beside what is traded: the stored list, else algo.yml, else DHANHQ_WS_WATCHLIST. Exit codes: 0 "
+    "done, 1 refused, 2 could not be done.",
+)
+app.add_typer(watchlist, name="watchlist")
+WatchedNames = Annotated[
+    list[str], typer.Argument(help="SEGMENT:ID as NSE_EQ:2885, an index, or a name the catalog knows.")
+]
+
+
+@watchlist.command("list")
+def watchlist_list(
+    account: AccountOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print what is watched, and which place says so.
+
+    Example: scalper watchlist list
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_watch_list
+
+    run_watch_list(ChangeOptions(account, "", as_json, config, data_dir))
+
+
+@watchlist.command("add")
+def watchlist_add(
+    names: WatchedNames,
+    account: AccountOption = "",
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Put instruments on the stored list; a running engine watches them at once.
+
+    Example: scalper watchlist add NSE_EQ:2885 BANKNIFTY
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_watch
+
+    run_watch(names, ChangeOptions(account, by, as_json, config, data_dir), off=False)
+
+
+@watchlist.command("remove")
+def watchlist_remove(
+    names: WatchedNames,
+    account: AccountOption = "",
+    by: ByOption = "",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Take instruments off the stored list; when it is empty, algo.yml or DHANHQ_WS_WATCHLIST counts again.
+
+    Example: scalper watchlist remove NSE_EQ:2885
+    """
+    from algo_scalper.interfaces.cli.changes import ChangeOptions, run_watch
+
+    run_watch(names, ChangeOptions(account, by, as_json, config, data_dir), off=True)
+
+
+jobs = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="What the desk does by the clock: catalog, token, positions, report, candles, backup, retention, health.",
+)
+app.add_typer(jobs, name="jobs")
+JobAccountOption = Annotated[str, typer.Option("--account", help="Whose jobs: the account of scalper run.")]
+
+
+@jobs.command("list")
+def jobs_list(
+    account: JobAccountOption = "PAPER-REAL",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print every job: when it runs, when next, and what came of its last run.
+
+    Example: scalper jobs list
+    """
+    from algo_scalper.interfaces.cli.jobs import JobOptions, run_list
+
+    run_list(JobOptions(account, as_json, config, data_dir))
+
+
+@jobs.command("run")
+def jobs_run(
+    name: Annotated[str, typer.Argument(help="A job of the list.")],
+    account: JobAccountOption = "PAPER-REAL",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Run a job now; refused while it runs elsewhere. Exit code 1: it failed.
+
+    Example: scalper jobs run backup
+    """
+    from algo_scalper.interfaces.cli.jobs import JobOptions, run_job
+
+    run_job(name, JobOptions(account, as_json, config, data_dir))
+
+
+@jobs.command("history")
+def jobs_history(
+    name: Annotated[str, typer.Argument(help="Only this job.")] = "",
+    limit: Annotated[int, typer.Option(help="How many runs.")] = 30,
+    account: JobAccountOption = "PAPER-REAL",
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Print runs of jobs, newest first: for which time, why, how long, by whom, and what came of them.
+
+    Example: scalper jobs history backup --json
+    """
+    from algo_scalper.interfaces.cli.jobs import JobOptions, run_history
+
+    run_history(name, limit, JobOptions(account, as_json, config, data_dir))
+
+
+db = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The two stores, on SQLite and PostgreSQL alike: migrate, check, back up, restore, move. Exit codes: 0 done, 1 "
+    "check found something amiss, 2 could not be done and nothing was changed.",
+)
+app.add_typer(db, name="db")
+
+
+@db.command("migrate")
+def db_migrate(
+    to: Annotated[str | None, typer.Option("--to", help="A revision, as trading_0001; down as well as up.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, even when tables are dropped.")] = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Bring both stores to the newest revision, making them where there are none; refused while an engine trades.
+
+    Example: scalper db migrate
+    """
+    from algo_scalper.interfaces.cli.database import DatabaseOptions, run_migrate
+
+    run_migrate(DatabaseOptions(config, data_dir, as_json), to, yes=yes)
+
+
+@db.command("check")
+def db_check(
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Look through both stores: damage, revision, rules, sums, space; nothing is changed. Exit code 1: something is amiss.
+
+    Example: scalper db check
+    """
+    from algo_scalper.interfaces.cli.database import DatabaseOptions, run_check
+
+    run_check(DatabaseOptions(config, data_dir, as_json))
+
+
+@db.command("backup")
+def db_backup(
+    folder: Annotated[Path | None, typer.Argument(help="A new folder; else backups/ under the data folder.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Copy both stores, while they are used, into SQLite files with a manifest of what they hold.
+
+    Example: scalper db backup
+    """
+    from algo_scalper.interfaces.cli.database import DatabaseOptions, run_backup
+
+    run_backup(DatabaseOptions(config, data_dir, as_json), folder)
+
+
+@db.command("restore")
+def db_restore(
+    backup: Annotated[Path, typer.Argument(help="The folder of a backup.")],
+    to: Annotated[str | None, typer.Option("--to", help="Another place: postgresql://..., or a folder.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Verify a backup against its manifest and put it where there are no stores; one that is there is never overwritten.
+
+    Example: scalper db restore var/backups/2026-11-23-164500 --data-dir restored
+    """
+    from algo_scalper.interfaces.cli.database import DatabaseOptions, run_restore
+
+    run_restore(DatabaseOptions(config, data_dir, as_json), backup, to)
+
+
+@db.command("copy")
+def db_copy(
+    to: Annotated[str, typer.Option("--to", help="Where to: postgresql://user@host/name, or a folder.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    data_dir: DataOption = DEFAULT_DATA,
+) -> None:
+    """Carry both stores to an empty place, from SQLite to PostgreSQL or back; rows and sums of money are compared.
+
+    Example: scalper db copy --to postgresql://scalper@localhost/scalper
+    """
+    from algo_scalper.interfaces.cli.database import DatabaseOptions, run_copy
+
+    run_copy(DatabaseOptions(config, data_dir, as_json), to)
+
+
+redis = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The server of REDIS_URL that prices, P&L and events are mirrored to. Exit codes: 0 it answers or the key is "
+    "there, 1 it does not or there is none, 2 a setting is wrong.",
+)
+app.add_typer(redis, name="redis")
+
+
+@redis.command("ping")
+def redis_ping(as_json: JsonOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Ask the server whether it answers, how fast, and whether it has room.
+
+    Example: scalper redis ping
+    """
+    from algo_scalper.interfaces.cli.redis import run_ping
+
+    run_ping(config, as_json=as_json)
+
+
+@redis.command("show")
+def redis_show(
+    key: Annotated[str, typer.Argument(help="A key, as tick:IDX_I:13, or a pattern, as pnl:tracker:*.")],
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Print a key with what is left of its time, or the keys of a pattern.
+
+    Example: scalper redis show tick:IDX_I:13
+    """
+    from algo_scalper.interfaces.cli.redis import run_show
+
+    run_show(key, config, as_json=as_json)
 
 
 @app.command()

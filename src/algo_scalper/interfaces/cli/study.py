@@ -154,10 +154,15 @@ def report_of(data_dir: Path, account: str, day: date | None) -> list[str]:
     """The report's lines, for whoever has a day behind it."""
     stores, name = _open(data_dir, account)
     try:
-        held = stores.trading(name).open_positions()
-        lines = _report(trades_of(stores, name, day))
+        return day_lines(stores, name, day, "SIMULATED")
     finally:
         stores.close()
+
+
+def day_lines(stores: Stores, account: str, day: date | None, market: str) -> list[str]:
+    """As `report_of`, from open stores; ``market`` is SIMULATED or REAL."""
+    held = stores.trading(account).open_positions()
+    lines = _report(trades_of(stores, account, day), market)
     if not held:
         return [*lines, "FLAT: nothing is held"]
     left = [
@@ -204,10 +209,10 @@ def _trade(position: Position, orders: tuple[Order, ...], day: date) -> TradeVie
     )
 
 
-def _report(trades: list[TradeView]) -> list[str]:
+def _report(trades: list[TradeView], market: str = "SIMULATED") -> list[str]:
     gross = sum(trade.gross_paise for trade in trades)
     charges = sum(trade.gross_paise - trade.net_paise for trade in trades)
-    return ["SIMULATED market, PAPER money", NO_EDGE, "", *trade_lines(trades), "", *total_lines(gross, charges)]
+    return [f"{market} market, PAPER money", NO_EDGE, "", *trade_lines(trades), "", *total_lines(gross, charges)]
 
 
 def _open(data_dir: Path, account: str | None) -> tuple[Stores, str]:

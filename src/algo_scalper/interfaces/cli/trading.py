@@ -21,13 +21,18 @@ from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day
 from algo_scalper.interfaces.cli.days import parse_day
 from algo_scalper.interfaces.cli.dev_runs import DevRun, choose_run, demo_day
+from algo_scalper.runtime.account_changes import SOCKET, AccountChanges, settings_of
+from algo_scalper.runtime.change_desk import Written
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import AlgoConfig, load_algo
+from algo_scalper.runtime.database_place import database_url
 from algo_scalper.runtime.gate import NOT_AVAILABLE, LiveReadiness, decide_money, trading_services_allowed
 from algo_scalper.runtime.logs import set_up_logs
+from algo_scalper.runtime.redis_mirror import RedisMirror
 from algo_scalper.runtime.settings import Settings, load_settings
 from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild
 
+ENV_FILE = Path(".env")
 SIM_START_NS = 20 * NS_PER_SECOND
 MOST_PACE = 60.0
 SIMULATOR, DHAN = "simulator", "dhan"
@@ -94,7 +99,7 @@ def run_engine(options: EngineOptions) -> None:
     from algo_scalper.runtime.engine_process import EngineProcess, EngineSettings
     from algo_scalper.runtime.sudden_death import mark_of
 
-    algo, settings = _settings(options.config)
+    algo, settings = _settings(options.config, options.data_dir, options.account)
     _allowed(settings)
     _check_market(options.market, options.broker)
     market = None
@@ -116,12 +121,13 @@ def run_engine(options: EngineOptions) -> None:
             downtime_ns=round(options.downtime_s * NS_PER_SECOND),
             until_ns=options.until_ns,
             socket_path=options.socket_path,
-            database_url=settings.text("DATABASE_URL") or None,
+            database_url=database_url(settings),
             market=market,
         ),
         algo.rules,
         _say,
         mark_of(options.kill_at, options.marks),
+        Written(options.config, lambda stored: load_settings(os.environ, ENV_FILE, algo, stored)),
     )
     factory = None if options.stepped else _fast_loop()
     try:
@@ -135,18 +141,19 @@ def run_engine(options: EngineOptions) -> None:
 
 def run_session(options: RunOptions) -> None:
     """Engine and desk: on a simulator that is already running, or on Dhan's market, session after session."""
-    algo, settings = _settings(options.config)
+    real = options.market == DHAN
+    account = options.account or ("PAPER-REAL" if real else "PAPER")
+    algo, settings = _settings(options.config, options.data_dir, account)
     _allowed(settings)
     _check_market(options.market, options.broker)
     _say_gate(algo, settings, options.data_dir)
     port = options.port if options.port is not None else settings.count("PORT", 1, 65_535)
-    real = options.market == DHAN
     if real:
         _say_market(settings, options.data_dir)
     desk = DeskOptions(
         market=options.market,
         url=options.sim_url,
-        account=options.account or ("PAPER-REAL" if real else "PAPER"),
+        account=account,
         broker=options.broker,
         config=options.config,
         data_dir=options.data_dir,
@@ -215,32 +222,41 @@ async def _answers(url: str, clock: Clock, simulator: asyncio.subprocess.Process
 async def _serve(options: DeskOptions) -> None:
     """The desk in this process, the engine as its child."""
     from algo_scalper.interfaces.api.app import DeskSettings, EngineState, listen, serve_desk
+    from algo_scalper.interfaces.cli.jobs import open_ground
+    from algo_scalper.runtime.jobs.job import Market
+    from algo_scalper.runtime.jobs.runner import JobRunner
     from algo_scalper.runtime.supervise import EngineChild, Sessions
 
     listen("127.0.0.1", options.port).close()  # say at once when the port is taken, before anything trades
     options.data_dir.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
     real = options.market == DHAN
-    socket_path = options.data_dir / "engine.sock"
+    socket_path = options.data_dir / SOCKET
     command = [
         *_scalper("engine"),
         *(options.url, options.account, options.broker, str(options.config), str(options.data_dir)),
         *("--socket-path", str(socket_path), "--market", options.market),
     ]
     child = EngineChild(command, clock, _say, lambda: _sell_floors(options.url, options.account, options.broker))
+    _, said = _settings(options.config, options.data_dir, options.account)
     sessions = paste = None
     if real:
         from algo_scalper.runtime.broker_account import broker_account, keep_pasted
 
-        _, settings_of_account = _settings(options.config)
-        account = broker_account(settings_of_account, options.data_dir, clock.now_ns())
+        account = broker_account(said, options.data_dir, clock.now_ns())
         paste = partial(keep_pasted, account, clock)
-        keeping = partial(_keep_token, settings_of_account, options.data_dir, clock)
+        keeping = partial(_keep_token, said, options.data_dir, clock)
         sessions = Sessions(child, clock, _say, _next_session, keeping)
 
     def engine_state() -> EngineState:
         return EngineState(child.state, child.restarts, child.detail)
 
+    whose = Market.REAL if real else Market.SIMULATED
+    at_broker = options.broker != "paper"
+    ground = partial(
+        open_ground, options.config, options.data_dir, options.account, whose, clock, orders_at_broker=at_broker
+    )
+    jobs = JobRunner(ground, clock, whose)
     settings = DeskSettings(
         data_dir=options.data_dir,
         socket_path=socket_path,
@@ -248,11 +264,22 @@ async def _serve(options: DeskOptions) -> None:
         engine_state=engine_state,
         clock=clock,
         port=options.port,
-        market="REAL" if real else "SIMULATED",
+        market=whose.value,
         money="PAPER",
         paste_token=paste,
+        changes=AccountChanges(options.account, options.data_dir, options.config, clock),
+        mirror=_mirror_of(said, options, socket_path, clock),
+        jobs=jobs,
+        print_line=_say,
     )
-    engine = asyncio.create_task(sessions.run() if sessions is not None else child.run())
+
+    async def until_the_end() -> int:
+        code = await (sessions.run() if sessions is not None else child.run())
+        if code == 0 and not child.stopping:
+            await jobs.day_ended()
+        return code
+
+    engine = asyncio.create_task(until_the_end())
     engine.add_done_callback(lambda _: _say_end(options.data_dir, options.account, child))
     typer.echo(f"{settings.market} market, PAPER money. The page: http://127.0.0.1:{options.port}   (Ctrl-C ends it)")
     try:
@@ -260,6 +287,15 @@ async def _serve(options: DeskOptions) -> None:
     finally:
         await child.stop()
         await engine
+
+
+def _mirror_of(said: Settings, options: DeskOptions, socket_path: Path, clock: Clock) -> RedisMirror | None:
+    """The mirror of ``REDIS_URL``; what is wrong with the address is said and shown, and stops nothing."""
+    url = said.text("REDIS_URL")
+    if not url:
+        return None
+    source = f"{options.account}@{options.data_dir.name}"  # a simulated day is a folder of its own
+    return RedisMirror(url, socket_path, clock, source=source, say=_say)
 
 
 async def _keep_token(settings: Settings, data_dir: Path, clock: SystemClock) -> None:
@@ -326,10 +362,12 @@ def _say_end(data_dir: Path, account: str, child: EngineChild) -> None:
             typer.echo("The page stays up; Ctrl-C ends it.")
 
 
-def _settings(config: Path) -> tuple[AlgoConfig, Settings]:
+def _settings(config: Path, data_dir: Path | None = None, account: str = "") -> tuple[AlgoConfig, Settings]:
+    """The rules and the settings; with a data folder, those the account has stored there too."""
     algo = load_algo(config)
-    settings = load_settings(os.environ, Path(".env"), algo)
-    return algo, settings
+    if data_dir is None:
+        return algo, load_settings(os.environ, ENV_FILE, algo)
+    return algo, settings_of(os.environ, ENV_FILE, config, data_dir, account)
 
 
 def _allowed(settings: Settings) -> None:

@@ -67,6 +67,7 @@ def _render(desk: Desk, name: str, **values: object) -> str:
         money=view.money if view else desk.settings.money,
         version=desk.settings.version,
         logs_in=desk.settings.paste_token is not None,
+        changes_rules=desk.settings.changes is not None,
         **values,
     )
 

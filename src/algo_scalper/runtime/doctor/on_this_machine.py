@@ -7,21 +7,21 @@ import os
 import platform
 import shutil
 import sqlite3
-import ssl
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
 from algo_scalper import __version__
 from algo_scalper.adapters.dhan.token_store import FOLDER
+from algo_scalper.adapters.redis_server import RedisServer, RedisTrouble, Standing, shown_address
 from algo_scalper.adapters.storage.database import Database, Part, postgres_database, sqlite_database
 from algo_scalper.adapters.storage.revisions import HEAD, check_whole
 from algo_scalper.domain.calendar import day_schedule
-from algo_scalper.domain.errors import StoreError
+from algo_scalper.domain.errors import ConfigError, StoreError
 from algo_scalper.domain.units import clock_text, ist_day
+from algo_scalper.runtime.database_place import database_url
 from algo_scalper.runtime.doctor.checkup import Surroundings
 from algo_scalper.runtime.doctor.lines import Line, amber, green, red
 from algo_scalper.runtime.token_care import session_of
@@ -29,6 +29,13 @@ from algo_scalper.runtime.token_care import session_of
 AMBER_DISK_BYTES = 2_000_000_000
 RED_DISK_BYTES = 500_000_000
 PARTS: tuple[Part, ...] = ("trading", "reference")
+AMBER_REDIS_MS = 250.0
+REDIS_REMEDY = {
+    Standing.AWAY: "start it, or empty REDIS_URL; trading goes on without the mirror",
+    Standing.SLOW: "see what keeps it busy (SLOWLOG GET); trading goes on without the mirror",
+    Standing.FULL: "raise its maxmemory or let it evict (maxmemory-policy volatile-ttl); trading goes on without the mirror",
+    Standing.REFUSED: "check user, password and rights in REDIS_URL; trading goes on without the mirror",
+}
 SECRET_FILES = ("api-token", f"{FOLDER}/*.json", "probes/*.json")
 
 
@@ -53,12 +60,12 @@ async def session(at: Surroundings) -> Sequence[Line]:
 
 async def databases(at: Surroundings) -> Sequence[Line]:
     """Both stores: whole, of our revision, writable. Nothing is made or migrated."""
-    url = at.settings.text("DATABASE_URL")
+    url = database_url(at.settings)
     loop = asyncio.get_running_loop()
     return [await loop.run_in_executor(None, _database, part, url, at.data_dir) for part in PARTS]
 
 
-def _database(part: Part, url: str, data_dir: Path) -> Line:
+def _database(part: Part, url: str | None, data_dir: Path) -> Line:
     name = f"{part} store"
     path = data_dir / f"{part}.sqlite3"
     if not url and not path.exists():
@@ -102,43 +109,26 @@ async def redis(at: Surroundings) -> Sequence[Line]:
     url = at.settings.text("REDIS_URL")
     if not url:
         return (green("redis", "no mirror is asked for (REDIS_URL is empty)"),)
-    where = "REDIS_URL"
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 6379
-    except ValueError:
-        host, port, parts = "", 0, urlsplit("")
-    if parts.scheme not in {"redis", "rediss"} or not host:
-        return (red("redis", f"{where} is no address", "write it as redis://127.0.0.1:6379/0, or empty it"),)
+        shown_address(url)
+    except ConfigError:
+        return (red("redis", "REDIS_URL is no address", "write it as redis://127.0.0.1:6379/0, or empty it"),)
     try:
-        said = await _ping(host, port, parts.username or "", parts.password or "", tls=parts.scheme == "rediss")
-    except OSError as fault:
-        text = f"{host}:{port} does not answer ({type(fault).__name__})"
-        return (amber("redis", text, "start it, or empty REDIS_URL; trading goes on without the mirror"),)
-    if not said.startswith("+PONG"):
-        return (amber("redis", f"{host}:{port} answers {said[:60]!r}", "check the user and password in REDIS_URL"),)
-    return (green("redis", f"{host}:{port} answers"),)
-
-
-async def _ping(host: str, port: int, user: str, password: str, *, tls: bool) -> str:
-    """The answer to PING, after AUTH where there is a password."""
-    reader, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context() if tls else None)
+        server = RedisServer(url)
+    except ConfigError:
+        return (amber("redis", "the client is not installed", "pip install 'algo-scalper[redis]', or empty REDIS_URL"),)
     try:
-        if password:
-            words = [b"AUTH", *([unquote(user).encode()] if user else []), unquote(password).encode()]
-            writer.write(_command(*words))
-            said = (await reader.readline()).decode(errors="replace")
-            if not said.startswith("+OK"):
-                return said.strip()
-        writer.write(_command(b"PING"))
-        return (await reader.readline()).decode(errors="replace").strip()
+        facts = await server.facts()
+    except RedisTrouble as trouble:
+        return (amber("redis", f"{trouble.standing}: {trouble}", REDIS_REMEDY[trouble.standing]),)
     finally:
-        writer.close()
-        await writer.wait_closed()
-
-
-def _command(*words: bytes) -> bytes:
-    return b"".join((b"*%d\r\n" % len(words), *(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)))
+        await server.close()
+    said = f"{server.where} answers in {facts.answered_ms:.1f} ms, {facts.said}"
+    if facts.is_full:
+        return (amber("redis", f"{Standing.FULL}: {said}", REDIS_REMEDY[Standing.FULL]),)
+    if facts.answered_ms > AMBER_REDIS_MS:
+        return (amber("redis", f"{Standing.SLOW}: {said}", REDIS_REMEDY[Standing.SLOW]),)
+    return (green("redis", said),)
 
 
 async def disk(at: Surroundings) -> Sequence[Line]:

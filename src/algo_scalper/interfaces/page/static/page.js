@@ -5,13 +5,14 @@ import { CandlestickSeries, LineSeries, createChart, createSeriesMarkers } from 
 
 const SILENT_MS = 5000;
 const RETRY_MS = 1000;
+const JOBS_MS = 30_000;
 const IST_S = 19800;
 const MINUTE_S = 60;
 const RECENT_MINUTES = 90;
 const SHOWN_DECISIONS = 400;
 
 const state = {
-  view: null, store: null, link: null, candles: new Map(), decisions: new Map(), trades: new Map(), notices: [],
+  view: null, store: null, watch: null, link: null, candles: new Map(), decisions: new Map(), trades: new Map(), notices: [],
   heardMs: 0, index: "", span: "recent", follow: true,
 };
 const dirty = { log: true, trades: true, notices: true, candles: true };
@@ -92,8 +93,8 @@ function take(packet) {
   state.link = link;
   state.heardMs = performance.now();
   if (batch.snapshot) {
-    const { view, store, candles, decisions, trades, notices } = batch.snapshot;
-    Object.assign(state, { view, store, candles: new Map(), decisions: new Map(), trades: new Map(), notices: [] });
+    const { view, store, watch, candles, decisions, trades, notices } = batch.snapshot;
+    Object.assign(state, { view, store, watch, candles: new Map(), decisions: new Map(), trades: new Map(), notices: [] });
     takeRecords({ candles, decisions, trades, notices });
     chart.loaded = "";
   }
@@ -102,6 +103,7 @@ function take(packet) {
     state.view = batch.view;
   }
   if (batch.store) state.store = batch.store;
+  if (batch.watch) state.watch = batch.watch;
   takeRecords(batch);
   requestAnimationFrame(render);
 }
@@ -391,6 +393,7 @@ function renderLights(view) {
   const { feed } = view;
   const store = state.store;
   const engine = state.link?.engine;
+  const mirror = state.link?.mirror;
   const quiet = !inSession(view);
   const rows = [
     ["Market feed", feed.market === "up" || quiet, feed.market || "unknown", feed.last_tick_ns ? `tick ${age(feed.last_tick_ns)}` : "no tick yet"],
@@ -400,10 +403,27 @@ function renderLights(view) {
     ["Store", store ? store.state === "ok" : true, store ? store.state : "not reported", store?.detail || (store?.committed_ns ? `commit ${age(store.committed_ns)}` : "")],
     ["Engine", engine ? !["failed", "stopped"].includes(engine.state) : false, engine?.state ?? "unknown", engine?.restarts ? `${engine.restarts} restarts` : ""],
     ["Rules", true, `version ${view.rules_version}`, ""],
+    ...(mirror && mirror.state !== "off" ? [["Redis mirror", mirror.state === "up", mirror.state, mirror.detail || (mirror.state === "up" ? `write ${mirror.write_ms} ms` : "")]] : []),
   ];
   fill(byId("lights"), rows, () => rows.map(([name, fine, value, small]) => el("li", {},
     el("i", { class: fine ? "good" : "bad", text: fine ? "✓" : "!" }), el("span", { text: name }),
     el("span", { class: fine ? "" : "bad" }, value, ...(small ? [" ", el("small", { class: "quiet", text: small })] : [])))));
+}
+
+const JOB_FINE = { done: "✓", running: "…", skipped: "–" };
+
+// Asked for, not sent along: jobs change by the minute at most, and run while no engine does.
+async function renderJobs() {
+  const answer = await fetch("/api/jobs").catch(() => null);
+  const jobs = answer?.ok ? await answer.json() : null;
+  if (!jobs) return;
+  byId("jobs-title").hidden = !jobs.length;
+  const rows = jobs.map(({ name, what, when, next, last, last_at }) => [name, what, next ? `next ${next}` : when, last?.outcome ?? "", last?.message ?? "", last_at]);
+  fill(byId("jobs"), rows, () => rows.map(([name, what, next, outcome, message, lastAt]) => {
+    const fine = !outcome || outcome in JOB_FINE;
+    return el("li", { title: `${what} ${message}` }, el("i", { class: fine ? "good" : "bad", text: outcome ? JOB_FINE[outcome] ?? "!" : "" }), el("span", { text: name }),
+      el("span", { class: fine ? "" : "bad" }, outcome ? `${outcome} ${lastAt}` : "not yet", " ", el("small", { class: "quiet", text: next })));
+  }));
 }
 
 function renderNotices() {
@@ -546,6 +566,62 @@ byId("broker-token")?.addEventListener("submit", (event) => {
   say("/api/broker-token", { access_token: field.value }, "", "broker-token-said");
   field.value = "";
 });
+
+// ---- rules ---------------------------------------------------------------------------------------------------
+
+const rules = { rows: [], seen: 0 };
+
+async function loadRules() {
+  const answer = await fetch("/api/rules").catch(() => null);
+  if (!answer?.ok) return;
+  const { day, rules: rows } = await answer.json();
+  rules.rows = rows;
+  put("rules-version", day ? `of ${day}` : "");
+  const picked = byId("rule-key").value || "limits.day_loss";
+  fill(byId("rule-key"), rows.map((row) => row.key), () => rows.map((row) => el("option", { value: row.key, text: row.key })));
+  byId("rule-key").value = picked;
+  showRule();
+}
+
+const pickedRule = () => rules.rows.find((row) => row.key === byId("rule-key").value);
+
+function showRule() {
+  const row = pickedRule();
+  if (!row) return;
+  const waits = row.in_force && row.in_force !== row.written;
+  byId("rule-value").value = row.written;
+  byId("rule-back").hidden = row.source !== "changed at run time";
+  put("rule-now", `${waits ? `${row.in_force} now, ${row.written} later` : row.written}, ${row.source}${row.by ? ` by ${row.by}` : ""}. ${row.meaning}`);
+}
+
+async function changeRule(row, value) {
+  await say(`/api/rules/${encodeURIComponent(row.key)}`, { value }, "", "rule-said");
+  await loadRules();
+}
+
+byId("rule")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const [row, value] = [pickedRule(), byId("rule-value").value];
+  if (row) ask(`Change ${row.key}?`, `${row.written} becomes ${value}, until it is taken back. ${row.meaning}`, "Change it", false, () => changeRule(row, value));
+});
+if (byId("rule")) {
+  byId("rule-key").onchange = showRule;
+  byId("rule-back").onclick = () => {
+    const row = pickedRule();
+    if (row) ask(`Take ${row.key} back?`, "What algo.yml says counts again; a looser limit with the next session.", "Take it back", false, () => changeRule(row, null));
+  };
+  loadRules();
+}
+
+function renderWatched() {
+  const { watch } = state;
+  if (!byId("watched")) return;
+  byId("watched").hidden = !watch?.lines.length;
+  if (!watch) return;
+  put("watched-source", watch.source);
+  fill(byId("watch-lines"), watch.lines, () => pairs(watch.lines.map((line) => [line.name, line.at_ns ? rupees(line.ltp_paise) : "no price yet"])));
+}
+
 for (const id of ["kind", "of-index"]) byId(id).onchange = () => { dirty.log = true; renderDecisions(); };
 for (const span of ["recent", "day"]) byId(`span-${span}`).onclick = () => {
   state.span = span;
@@ -567,7 +643,14 @@ function render() {
   renderOrders(view);
   renderLights(view);
   renderNotices();
+  renderWatched();
+  if (byId("rule") && view.rules_version !== rules.seen) {
+    rules.seen = view.rules_version;
+    loadRules();
+  }
 }
 
 setInterval(renderLink, 1000);
+setInterval(renderJobs, JOBS_MS);
+renderJobs();
 connect();
