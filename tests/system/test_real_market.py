@@ -105,3 +105,19 @@ async def test_a_feed_that_is_switched_off_refuses_entries_and_says_so(tmp_path:
         assert not running.process.session.engine.state.feed_up
         assert server.venue.feeds == []
         await running.end()
+
+
+async def test_a_start_with_a_dead_token_waits_for_a_living_one(tmp_path: Path) -> None:
+    async with served() as server:
+        running = Running(tmp_path, server.port, DHANHQ_ACCESS_TOKEN="a.dead.token")
+        line = await running.heard.line("the start waits for a token")
+        assert "Invalid Token" in line
+        assert "a.dead.token" not in line
+        assert not running.process.begun
+        clock = SystemClock(server.now_ns())
+        async with DhanClient(running.account.dhan, clock) as client:
+            minted = await DhanAuth(client.rest, running.account.dhan, clock).mint(PIN, TOTP_SECRET)
+        with running.account.store.making():
+            running.account.store.write(minted)
+        await running.until(lambda: ticked(running.process))
+        await running.end()

@@ -21,6 +21,7 @@ from algo_scalper import __version__
 from algo_scalper.adapters.dhan.auth import DhanAuth
 from algo_scalper.adapters.dhan.catalogue import read_catalogue
 from algo_scalper.adapters.dhan.chain import DhanChains
+from algo_scalper.adapters.dhan.failures import TokenRefused
 from algo_scalper.adapters.dhan.feed import DhanFeed
 from algo_scalper.adapters.dhan.history import DhanHistory
 from algo_scalper.adapters.dhan.limits import DHAN_WINDOWS, Limiter, Throttled, own_windows
@@ -107,6 +108,8 @@ LOCK_EVERY_NS = 100 * NS_PER_MS
 VIX_TICK_PAISE = 1
 END_AFTER_NS = 60 * NS_PER_SECOND
 """So long after the close there is nothing left to do."""
+TOKEN_AGAIN_NS = 15 * NS_PER_SECOND
+"""A start whose token is refused tries the same one again after so long: the refusal may have been the broker's fault."""
 LISTED_DAYS = 75
 """Contracts that expire within so many days are taken from the master."""
 
@@ -211,6 +214,11 @@ class EngineProcess:
                 if self._system.now_ns() >= until_ns:
                     raise
                 await self._system.sleep_until(self._system.now_ns() + LOCK_EVERY_NS)
+
+    @property
+    def begun(self) -> bool:
+        """Has the engine taken its first event? Before that nothing was decided and nothing can be lost."""
+        return hasattr(self, "session") and self.session.engine.is_born
 
     def stop(self, why: str) -> None:
         """End soon and cleanly."""
@@ -329,10 +337,10 @@ class EngineProcess:
             self._publisher = Publisher(self._system, self._on_word, self._on_ask)
             await self._publisher.start(settings.socket_path)
         self._minutes = DhanHistory(rest)
-        history = await self._history()
-        previous = {key: _last_close(candles, self._day) for key, candles in history.items()}
         if settings.market is not None:
             self._keep_token(settings.market, rest)
+        history = await self._history_by_a_living_token(dhan, hello.close_ns)
+        previous = {key: _last_close(candles, self._day) for key, candles in history.items()}
         await self._wait_for_feeds()
         self._gate.active = settings.stepped
         self._start_timers()
@@ -485,6 +493,23 @@ class EngineProcess:
         for index in self._rules.indices:
             found[index.key] = await self._minutes.intraday_minutes(index.key, from_ns, self._clock.now_ns())
         return found
+
+    async def _history_by_a_living_token(self, dhan: DhanSettings, until_ns: int) -> dict[int, tuple[Candle, ...]]:
+        """The first reading that needs a token. One that is refused is waited out: the keeper makes or asks for another.
+
+        Raises `TokenRefused` where nobody keeps the token, and when the session is over.
+        """
+        while True:
+            used = dhan.access_token
+            try:
+                return await self._history()
+            except TokenRefused as refused:
+                if self._keeper is None or self._clock.now_ns() >= until_ns:
+                    raise
+                self._say(f"{refused}; the start waits for a token")
+            again_ns = self._system.now_ns() + TOKEN_AGAIN_NS
+            while dhan.access_token == used and self._system.now_ns() < again_ns:
+                await self._system.sleep_until(self._system.now_ns() + NS_PER_SECOND)
 
     def _start_timers(self) -> None:
         first_ns = (self._clock.now_ns() // NS_PER_SECOND + 1) * NS_PER_SECOND

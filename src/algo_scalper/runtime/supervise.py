@@ -14,13 +14,16 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 from algo_scalper.domain.ports import Clock
-from algo_scalper.domain.units import NS_PER_MINUTE
+from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 
 EXIT_REFUSED = 78
 """The engine's word for: as things are I must not run. Starting it again would not help."""
+EXIT_NOT_YET = 75
+"""The engine's word for: the broker could not be reached, and nothing was begun. Starting it again soon is right."""
 MOST_RESTARTS = 3
 WITHIN_NS = 10 * NS_PER_MINUTE
-REFUSED_AGAIN_NS = NS_PER_MINUTE
+NOT_STARTED = {EXIT_REFUSED: "refused to start", EXIT_NOT_YET: "could not reach the broker"}
+AGAIN_NS = {EXIT_REFUSED: NS_PER_MINUTE, EXIT_NOT_YET: 10 * NS_PER_SECOND}
 
 
 class EngineChild:
@@ -55,9 +58,9 @@ class EngineChild:
             if code == 0 or self.stopping:
                 self.state = "stopped"
                 return code
-            if code == EXIT_REFUSED:
+            if code in AGAIN_NS:
                 self.state = "failed"
-                self.detail = "the engine refused to start; its own words are above"
+                self.detail = f"the engine {NOT_STARTED[code]}; its own words are above"
                 self._say(self.detail)
                 return code
             now_ns = self._clock.now_ns()
@@ -130,7 +133,7 @@ class Sessions:
     async def run(self) -> int:
         """Until the child is stopped or has died too often; gives its exit code.
 
-        An engine that refuses to start is tried again every minute: a token may come, a feed may be allowed again.
+        An engine that could not start is tried again: a token may come, the broker may be reached again.
         """
         child = self._child
         while True:
@@ -142,10 +145,10 @@ class Sessions:
             if child.stopping:
                 return 0
             code = await child.run()
-            if code not in (0, EXIT_REFUSED) or child.stopping:
+            if (code != 0 and code not in AGAIN_NS) or child.stopping:
                 return code
-            if code == EXIT_REFUSED:
-                await self._until(self._clock.now_ns() + REFUSED_AGAIN_NS)
+            if code in AGAIN_NS:
+                await self._until(self._clock.now_ns() + AGAIN_NS[code])
 
     async def _until(self, at_ns: int) -> None:
         beside = asyncio.ensure_future(self._meanwhile())

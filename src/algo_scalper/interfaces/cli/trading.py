@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from algo_scalper import __version__
-from algo_scalper.domain.errors import BrokerUnreachable, ConfigError, SecondInstance
+from algo_scalper.domain.errors import BrokerError, BrokerUnreachable, ConfigError, DataError, SecondInstance
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day
 from algo_scalper.interfaces.cli.days import parse_day
@@ -30,7 +30,7 @@ from algo_scalper.runtime.gate import NOT_AVAILABLE, LiveReadiness, decide_money
 from algo_scalper.runtime.logs import set_up_logs
 from algo_scalper.runtime.redis_mirror import RedisMirror
 from algo_scalper.runtime.settings import Settings, load_settings
-from algo_scalper.runtime.supervise import EXIT_REFUSED, EngineChild
+from algo_scalper.runtime.supervise import EXIT_NOT_YET, EXIT_REFUSED, EngineChild
 
 ENV_FILE = Path(".env")
 SIM_START_NS = 20 * NS_PER_SECOND
@@ -136,6 +136,11 @@ def run_engine(options: EngineOptions) -> None:
     except (ConfigError, SecondInstance) as refused:
         _say(f"scalper: {refused}")
         code = EXIT_REFUSED
+    except (BrokerError, DataError) as fault:
+        if market is None or process.begun:
+            raise
+        _say(f"scalper: {fault}")
+        code = EXIT_NOT_YET
     sys.exit(code)
 
 
