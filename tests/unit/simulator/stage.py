@@ -82,14 +82,25 @@ def resting_price(market: MarketDay, contract: Contract) -> float:
 class Visitor:
     """A client of the simulator."""
 
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+    def __init__(self, session: aiohttp.ClientSession, port: int, client_id: str = WORD, token: str = WORD) -> None:
         self._session = session
+        self._port = port
+        self._client_id = client_id
+        self._token = token
         self.root = f"http://127.0.0.1:{port}"
 
+    def other(self, client_id: str, token: str) -> Visitor:
+        """Somebody else at the same door."""
+        return Visitor(self._session, self._port, client_id, token)
+
     async def ask(
-        self, method: str, path: str, body: object = None, *, token: str = WORD, seq: int = 0, raw: bytes | None = None
+        self, method: str, path: str, body: object = None, *, token: str = "", seq: int = 0, raw: bytes | None = None
     ) -> tuple[int, str]:
-        headers = {"access-token": token, "client-id": WORD, "Content-Type": "application/json"}
+        headers = {
+            "access-token": token or self._token,
+            "client-id": self._client_id,
+            "Content-Type": "application/json",
+        }
         if seq:
             headers["X-Sim-Seq"] = str(seq)
         data = raw if raw is not None else json.dumps(body) if body is not None else None
@@ -99,13 +110,16 @@ class Visitor:
     async def json(self, method: str, path: str, body: object = None, **how: Any) -> Any:
         return json.loads((await self.ask(method, path, body, **how))[1])
 
-    async def feed(self, token: str = WORD, path: str = "/feed") -> aiohttp.ClientWebSocketResponse:
-        query = {"version": "2", "token": token, "clientId": WORD, "authType": "2"}
+    async def feed(self, token: str = "", path: str = "/feed") -> aiohttp.ClientWebSocketResponse:
+        query = {"version": "2", "token": token or self._token, "clientId": self._client_id, "authType": "2"}
         return await self.connect(path, query)
 
-    async def orders(self, token: str = WORD) -> aiohttp.ClientWebSocketResponse:
+    async def orders(self, token: str = "") -> aiohttp.ClientWebSocketResponse:
         socket = await self.connect("/order-updates")
-        login = {"LoginReq": {"MsgCode": 42, "ClientId": WORD, "Token": token}, "UserType": "SELF"}
+        login = {
+            "LoginReq": {"MsgCode": 42, "ClientId": self._client_id, "Token": token or self._token},
+            "UserType": "SELF",
+        }
         await socket.send_str(json.dumps(login))
         return socket
 

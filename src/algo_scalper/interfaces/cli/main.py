@@ -93,7 +93,9 @@ def sim(
     port: Annotated[int, typer.Option(help="Port of the simulator.")] = 9200,
     state: Annotated[Path | None, typer.Option(help="Keep the account in this file over restarts.")] = None,
     hold: Annotated[bool, typer.Option(help="After a restart go on from the moment of the end.")] = False,
-    account: Annotated[Path | None, typer.Option(help="A JSON file of what is so of the account.")] = None,
+    account: Annotated[
+        list[Path] | None, typer.Option(help="A JSON file of what is so of the account; again for each other account.")
+    ] = None,
     at: Annotated[str | None, typer.Option("--at", help="When the market begins, as 10:00; else at the open.")] = None,
     faults: Annotated[Path | None, typer.Option(help="A JSON list of faults and their times.")] = None,
     fault_seed: Annotated[int, typer.Option(help="The seed of drawn faults.")] = 1,
@@ -103,13 +105,13 @@ def sim(
     replay: Annotated[Path | None, typer.Option(help="Serve a recorded session at --pace instead of a market.")] = None,
     with_parent: Annotated[bool, typer.Option(help="End when the process that started it ends.")] = False,
 ) -> None:
-    """Run DhanHQ v2 on this machine: a market, an exchange and an account.
+    """Run DhanHQ v2 on this machine: a market, an exchange and accounts.
 
     Example: scalper sim --index nifty_1m_2026.parquet --day 2026-02-03 --pace 60
     """
     from algo_scalper.domain.units import parse_clock_s
     from algo_scalper.interfaces.cli.days import parse_day
-    from algo_scalper.interfaces.simulator.account import account_facts
+    from algo_scalper.interfaces.simulator.account import AccountFacts, account_facts
     from algo_scalper.interfaces.simulator.main import SimulatorOptions
     from algo_scalper.interfaces.simulator.main import run as run_simulator
     from algo_scalper.runtime.clock import LIMITED_UP_TO
@@ -127,7 +129,7 @@ def sim(
             hold=hold,
             with_parent=with_parent,
             limited=pace <= LIMITED_UP_TO,
-            account=account_facts(account),
+            accounts=tuple(account_facts(path) for path in account or ()) or (AccountFacts(),),
             at_s=parse_clock_s(at, "--at") if at is not None else None,
             faults=faults,
             fault_seed=fault_seed,

@@ -1,6 +1,6 @@
-"""The simulated account: who it is, what it may do, and its tokens. Facts are set at the start and over ``/sim/account``.
+"""A simulated account: who it is, what it may do, and its tokens. Facts are set at the start and over ``/sim/account``.
 
-Every word in it is well known and opens nothing: the account exists in this process only.
+Every word built into it is well known and opens nothing: the account exists in this process only.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ TOTP_SECRET = "SIMULATEDSIMULATEDSIMULATED23456"  # noqa: S105 - a well-known wo
 CONSENTS_A_DAY = 25
 IP_CHANGE_DAYS = 7
 SELF, APP = "SELF", "APP"
+_CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class HoldingFacts(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -112,15 +114,15 @@ def changed(facts: AccountFacts, raw: bytes) -> AccountFacts:
         for day in (found.primary_changed, found.secondary_changed):
             date.fromisoformat(day or "2026-01-01")
         totp(found.totp_secret, 0)
+        if not _CLIENT_ID.fullmatch(found.client_id):
+            raise DataError(f"client_id {found.client_id[:40]!r} is not 1 to 40 letters, digits, - or _")
     except (msgspec.DecodeError, ValueError, ConfigError) as wrong:
         raise DataError(f"not facts of an account: {wrong}") from None
     return found
 
 
-def account_facts(path: Path | None) -> AccountFacts:
+def account_facts(path: Path) -> AccountFacts:
     """The facts in a JSON file, the built-in ones where it says nothing. Raises `DataError` naming the file."""
-    if path is None:
-        return AccountFacts()
     try:
         return changed(AccountFacts(), path.read_bytes())
     except OSError as fault:
@@ -165,7 +167,7 @@ class AccountState(msgspec.Struct):
 
 
 class Account:
-    """Facts and tokens of the one account. Every question carries the instant at which it is asked."""
+    """Facts and tokens of one account. Every question carries the instant at which it is asked."""
 
     def __init__(self, facts: AccountFacts, day: date, state: AccountState | None = None) -> None:
         kept = state if state is not None else AccountState(facts)
@@ -284,6 +286,10 @@ class Account:
         token_id = self._uuid("token id")
         self.consents.granted[token_id] = kind
         return token_id
+
+    def has_consent(self, number: str) -> bool:
+        """Is this the id of a consent under way, or of the token it led to?"""
+        return number in self.consents.begun or number in self.consents.granted
 
     def consume_consent(self, token_id: str, kind: str) -> bool:
         """Use a token id up; False for one that is none, or used."""

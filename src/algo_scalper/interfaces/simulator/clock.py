@@ -12,13 +12,14 @@ import asyncio
 import msgspec
 
 from algo_scalper.domain.ports import Clock
-from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND
+from algo_scalper.interfaces.simulator.brokerage import Brokerage
 from algo_scalper.interfaces.simulator.outbox import Outbox
 from algo_scalper.interfaces.simulator.venue import LOST, Inquiry, Venue
 from algo_scalper.runtime.clock import first_of, settle
 
-STEPS_AT_ONCE = 40
-"""Steps made before other tasks get their turn."""
+AT_ONCE_NS = 10 * NS_PER_MS
+"""Real time spent on steps before other tasks get their turn."""
 MOST_BEHIND_NS = NS_PER_SECOND // 2
 """Real time the market may lag before its clock slips instead of chasing."""
 
@@ -26,39 +27,39 @@ MOST_BEHIND_NS = NS_PER_SECOND // 2
 class PacedTime:
     """Virtual time at ``rate`` times the clock's, from the first connection on."""
 
-    def __init__(self, venue: Venue, clock: Clock, rate: float) -> None:
-        self._venue = venue
+    def __init__(self, brokerage: Brokerage, clock: Clock, rate: float) -> None:
+        self._brokerage = brokerage
         self._clock = clock
         self._rate = rate
         self._anchor_real_ns = 0
-        self._anchor_ns = venue.world.now_ns
+        self._anchor_ns = brokerage.now_ns
         self._wake = asyncio.Event()
         self.slipped_ns = 0
         """Virtual time given up because the machine was too slow for the rate."""
-        venue.on_schedule = self._wake.set
+        brokerage.on_schedule(self._wake.set)
 
     def begin(self) -> None:
         """Somebody is here: time starts, if it has not."""
-        if not self._venue.time_runs:
-            self._venue.time_runs = True
+        if not self._brokerage.time_runs:
+            self._brokerage.start_time()
             self._anchor_real_ns = self._clock.now_ns()
-            self._anchor_ns = self._venue.world.now_ns
+            self._anchor_ns = self._brokerage.now_ns
             self._wake.set()
 
     def now_ns(self) -> int:
         """Virtual time by the clock; the world may still be on its way there."""
-        if not self._venue.time_runs:
+        if not self._brokerage.time_runs:
             return self._anchor_ns
         return self._anchor_ns + round((self._clock.now_ns() - self._anchor_real_ns) * self._rate)
 
     def catch_up(self) -> bool:
         """Bring the world to now, so that what comes in is stamped with the right time; False if it is not there yet."""
-        if not self._venue.time_runs:
+        if not self._brokerage.time_runs:
             return True
-        now_ns = self.now_ns()
-        if self._venue.run_until(now_ns, STEPS_AT_ONCE):
+        now_ns, began_ns = self.now_ns(), self._clock.now_ns()
+        if self._brokerage.run_until(now_ns, lambda: self._clock.now_ns() - began_ns < AT_ONCE_NS):
             return True
-        behind_ns = now_ns - self._venue.world.now_ns
+        behind_ns = now_ns - self._brokerage.now_ns
         if behind_ns > MOST_BEHIND_NS * self._rate:
             self.slipped_ns += behind_ns
             self._anchor_ns -= behind_ns
@@ -71,7 +72,7 @@ class PacedTime:
             if not self.catch_up():
                 await settle(1)
                 continue
-            next_ns = self._venue.next_ns() if self._venue.time_runs else None
+            next_ns = self._brokerage.next_ns() if self._brokerage.time_runs else None
             if next_ns is None:
                 await self._wake.wait()
             else:
@@ -95,8 +96,8 @@ class Ready(msgspec.Struct, frozen=True):
 class SteppedTime:
     """Virtual time that moves only between two words of the attached engine."""
 
-    def __init__(self, venue: Venue) -> None:
-        self._venue = venue
+    def __init__(self, brokerage: Brokerage) -> None:
+        self._brokerage = brokerage
         self._engine: Outbox | None = None
         self._ready: Ready | None = None
         self._pending: dict[int, Inquiry] = {}
@@ -107,12 +108,10 @@ class SteppedTime:
         """Does an engine drive time now?"""
         return self._engine is not None
 
-    def attach(self, outbox: Outbox, downtime_ns: int) -> None:
-        """An engine takes over; first the world goes on for its ``downtime_ns`` with nobody listening."""
-        until_ns = self._venue.world.now_ns + downtime_ns
-        while not self._venue.run_until(until_ns, STEPS_AT_ONCE):
-            pass
-        self._venue.attached()
+    def attach(self, outbox: Outbox, venue: Venue, downtime_ns: int) -> None:
+        """An engine of ``venue`` takes over; first the world goes on for ``downtime_ns`` with nobody listening."""
+        self._brokerage.run_until(self._brokerage.now_ns + downtime_ns, lambda: True)
+        self._brokerage.attached(venue)
         self._seen.clear()
         self._engine = outbox
         self._ready = None
@@ -123,7 +122,7 @@ class SteppedTime:
             return
         self._engine = None
         self._ready = None
-        self._venue.detached()
+        self._brokerage.driven.detached()
         pending, self._pending = self._pending, {}
         for inquiry in pending.values():
             inquiry.written.set_result(LOST)
@@ -135,9 +134,9 @@ class SteppedTime:
             inquiry.written.set_result(LOST)
             return
         self._seen.add(inquiry.sequence)
-        inquiry.engine = self._venue.engine
+        inquiry.engine = self._brokerage.driven.engine
         self._pending[inquiry.sequence] = inquiry
-        self._venue.counters.requests += 1
+        self._brokerage.driven.counters.requests += 1
         self.progress()
 
     def ready(self, ready: Ready) -> None:
@@ -147,7 +146,7 @@ class SteppedTime:
 
     def progress(self) -> None:
         """Step, if the engine is ready and everything it sent has arrived."""
-        ready, engine, counters = self._ready, self._engine, self._venue.counters
+        ready, engine, counters = self._ready, self._engine, self._brokerage.driven.counters
         if ready is None or engine is None:
             return
         arrived = (counters.requests, counters.feed_in, counters.orders_in)
@@ -155,13 +154,13 @@ class SteppedTime:
             return
         self._ready = None
         for sequence in sorted(self._pending):
-            self._venue.take(self._pending.pop(sequence))
-        instants = [at_ns for at_ns in (self._venue.next_ns(), ready.next_wake_ns) if at_ns is not None]
+            self._brokerage.take(self._pending.pop(sequence))
+        instants = [at_ns for at_ns in (self._brokerage.next_ns(), ready.next_wake_ns) if at_ns is not None]
         if not instants:
-            engine.put(msgspec.json.encode({"end": {"at_ns": self._venue.world.now_ns}}).decode())
+            engine.put(msgspec.json.encode({"end": {"at_ns": self._brokerage.now_ns}}).decode())
             return
-        at_ns = max(min(instants), self._venue.world.now_ns)
-        done = self._venue.step(at_ns)
+        at_ns = max(min(instants), self._brokerage.now_ns)
+        done = self._brokerage.step(at_ns)
         told = {
             "at_ns": at_ns,
             "feed": counters.feed_out,

@@ -169,6 +169,9 @@ FAULTS: dict[str, NamedFault] = {
 """Everything that can go wrong, in the order the documentation tells it."""
 
 
+_TEXTS = {field.name for field in msgspec.structs.fields(FaultRequest) if field.type is str}
+
+
 def named_request(name: str, words: Iterable[str]) -> Body:
     """The body of ``name`` with ``key=value`` words put into it. Raises `ConfigError` naming what is wrong."""
     fault = FAULTS.get(name)
@@ -182,7 +185,7 @@ def named_request(name: str, words: Iterable[str]) -> Body:
         place = fault.words.get(key, key)
         if key not in fault.words and key not in FaultRequest.__struct_fields__:
             raise ConfigError(f"{name} has no {key!r}; it takes {_taken(fault)}")
-        _put(body, place.split("."), _value(value))
+        _put(body, place.split("."), value if place in _TEXTS else _value(value))
     fault_request(body, name)
     return body
 
@@ -199,7 +202,7 @@ def fault_request(body: object, where: str) -> FaultRequest:
 
 
 def _taken(fault: NamedFault) -> str:
-    return ", ".join((*fault.words, "at", "after_s"))
+    return ", ".join((*fault.words, "at", "after_s", "account"))
 
 
 def _value(text: str) -> object:

@@ -77,6 +77,8 @@ class FaultRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     at_ns: Instant = 0
     at: str = ""
     after_s: Seconds = 0.0
+    account: str = ""
+    """Whom it meets; empty: every account, and the first where it is one person's doing."""
     clear: bool = False
     """Everything works again, the account's own token too; applied before the rest of this request."""
 

@@ -1,4 +1,4 @@
-"""`scalper sim`: a market and an account out of the options, served until told to stop."""
+"""`scalper sim`: a market and its accounts out of the options, served until told to stop."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from algo_scalper.domain.calendar import next_trading_day
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day, ist_ns
 from algo_scalper.interfaces.simulator.account import AccountFacts
+from algo_scalper.interfaces.simulator.brokerage import CASH_PAISE, go_on
 from algo_scalper.interfaces.simulator.fault_names import drawn_faults, read_script
 from algo_scalper.interfaces.simulator.pointing import HOST, pointing_lines
 from algo_scalper.interfaces.simulator.recording import Player
@@ -46,13 +47,13 @@ class SimulatorOptions(msgspec.Struct, frozen=True):
     state: Path | None = None
     hold: bool = False
     """After a restart time goes on from where it ended, as if the market had waited."""
-    cash_paise: int = 10_000_000
+    cash_paise: int = CASH_PAISE
     """What a new account begins with."""
     limited: bool = True
     at_s: int | None = None
     """Second of the day at which the market begins; None: a minute before the open."""
-    account: AccountFacts = AccountFacts()
-    """Who the account is; a state file's comes first."""
+    accounts: tuple[AccountFacts, ...] = (AccountFacts(),)
+    """Who the accounts are, at least one; a state file's facts come first."""
     faults: Path | None = None
     """A script of faults, JSON."""
     fault_seed: int = 1
@@ -83,16 +84,8 @@ def build_world(options: SimulatorOptions, real_ns: int) -> World:
         return World(market, exchange, options.seed, start_ns=start_ns)
     exchange = SimulatedExchange(market.contracts, market.day, state=saved.exchange)
     world = World(market, exchange, options.seed, start_ns=saved.now_ns or None)
-    _go_on(world, saved.resumed_ns(real_ns, 0.0 if options.stepped or options.hold else options.pace))
+    go_on(world, saved.resumed_ns(real_ns, 0.0 if options.stepped or options.hold else options.pace))
     return world
-
-
-def _go_on(world: World, until_ns: int) -> None:
-    """What happened to the account while nobody served it: stops trigger and the square-off comes all the same."""
-    while (next_ns := world.next_ns()) is not None and next_ns <= until_ns:
-        world.step(next_ns)
-    if until_ns > world.now_ns:
-        world.step(until_ns)
 
 
 def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
@@ -112,7 +105,8 @@ def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
         stepped=options.stepped,
         limited=options.limited,
         state=options.state,
-        account=options.account,
+        account=options.accounts[0],
+        others=options.accounts[1:],
         faults=(*(read_script(options.faults) if options.faults is not None else ()), *drawn),
         tls=options.tls,
         record=options.record,
@@ -123,7 +117,7 @@ def run(options: SimulatorOptions, say: Callable[[str], None]) -> None:
     def ready(port: int) -> None:
         say(f"SIMULATED market of {world.market.day} ({world.market.regime}), {time}, on {scheme}://{HOST}:{port}")
         if not options.with_parent:
-            for line in pointing_lines(port, options.tls):
+            for line in pointing_lines(port, options.tls, options.accounts):
                 say(line)
 
     serving = serve(world, config, clock, ready)

@@ -24,6 +24,7 @@ from algo_scalper.domain.errors import ConfigError, DataError
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, clock_text
 from algo_scalper.interfaces.simulator.account import AccountFacts, changed
+from algo_scalper.interfaces.simulator.brokerage import Brokerage, OrderLogin
 from algo_scalper.interfaces.simulator.calls import Call
 from algo_scalper.interfaces.simulator.clock import PacedTime, Ready, SteppedTime
 from algo_scalper.interfaces.simulator.desk import Desk
@@ -31,12 +32,11 @@ from algo_scalper.interfaces.simulator.endpoints import find
 from algo_scalper.interfaces.simulator.fault_names import FAULTS, due_ns, fault_request
 from algo_scalper.interfaces.simulator.faults import FaultRequest, FeedRefusal
 from algo_scalper.interfaces.simulator.outbox import End, Outbox
-from algo_scalper.interfaces.simulator.paths.auth import is_partner
 from algo_scalper.interfaces.simulator.pointing import HOST, pointing_lines
 from algo_scalper.interfaces.simulator.recording import Recorder
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, internal_error, not_found, success
 from algo_scalper.interfaces.simulator.state import StateFile
-from algo_scalper.interfaces.simulator.status import status
+from algo_scalper.interfaces.simulator.status import accounts, status
 from algo_scalper.interfaces.simulator.tls import server_context
 from algo_scalper.interfaces.simulator.venue import AUTHENTICATION_FAILED, Inquiry, Lost, OrderSession, Venue
 from algo_scalper.simulation.world import World
@@ -69,6 +69,7 @@ def _one_line(record: logging.LogRecord) -> bool:
 http_log.addFilter(_one_line)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Socket = Callable[[web.Request, Venue], Awaitable[web.StreamResponse]]
 
 
 class SimulatorConfig(msgspec.Struct, frozen=True):
@@ -82,7 +83,9 @@ class SimulatorConfig(msgspec.Struct, frozen=True):
     state: Path | None = None
     """Where the account's books are kept over a restart; None keeps them in memory."""
     account: AccountFacts = AccountFacts()
-    """Who the account is; what a state file remembers of it comes first."""
+    """Who the first account is; what a state file remembers of it comes first."""
+    others: tuple[AccountFacts, ...] = ()
+    """More accounts of the same market."""
     faults: tuple[FaultRequest, ...] = ()
     """What breaks in the course of the day; instants that are past are left out."""
     tls: Path | None = None
@@ -93,6 +96,7 @@ class SimulatorConfig(msgspec.Struct, frozen=True):
 
 class _Attach(msgspec.Struct, frozen=True):
     stepped: bool = False
+    client_id: str = ""
     downtime_ns: int = 0
 
 
@@ -115,7 +119,7 @@ class _Login(msgspec.Struct, frozen=True):
 
 
 class SimulatorServer:
-    """DhanHQ v2 over one `World`. ``start`` and ``stop`` work inside a running loop; ``port`` is known once started."""
+    """DhanHQ v2 over one market. ``start`` and ``stop`` work inside a running loop; ``port`` is known once started."""
 
     def __init__(self, world: World, config: SimulatorConfig, clock: Clock) -> None:
         self._config = config
@@ -130,20 +134,40 @@ class SimulatorServer:
         )
         desk.real_ns = clock.now_ns
         self.venue = Venue(desk, limited=config.limited)
+        """The first account's; most simulators have no other."""
+        self.brokerage = Brokerage(self.venue)
         if state is not None:
             self.venue.on_change = lambda: state.save(desk, clock.now_ns())
-        self.stepped = SteppedTime(self.venue) if config.stepped else None
-        self.paced = None if config.stepped else PacedTime(self.venue, clock, config.rate)
+        self.stepped = SteppedTime(self.brokerage) if config.stepped else None
+        self.paced = None if config.stepped else PacedTime(self.brokerage, clock, config.rate)
         self.port = 0
         self.stopped = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._pacing: asyncio.Task[None] | None = None
         self._connections = 0
         self._recorder = Recorder(config.record, self.now_ns) if config.record is not None else None
+        self._open_others(state)
         now_ns = world.now_ns
         for request in config.faults:
             if due_ns(request, desk.day, now_ns) >= now_ns:
-                self.venue.break_something(request)
+                self.brokerage.break_something(request)
+
+    def _open_others(self, state: StateFile | None) -> None:
+        """The accounts of the configuration, then those that were opened while an earlier simulator ran."""
+        for facts in self._config.others:
+            self._open(facts, state)
+        for client_id in state.others() if state is not None else ():
+            if all(venue.desk.client_id != client_id for venue in self.brokerage.venues):
+                self._open(AccountFacts(client_id=client_id, token=client_id), state)
+
+    def _open(self, facts: AccountFacts, state: StateFile | None) -> Venue:
+        """One more account, with its books if they are kept. Raises `DataError` as `Brokerage.open` and `StateFile.load`."""
+        own = state.of(facts.client_id) if state is not None else None
+        venue = self.brokerage.open(facts, own.load(self.venue.desk.day) if own is not None else None)
+        if own is not None:
+            venue.on_change = lambda: own.save(venue.desk, self._clock.now_ns())
+            venue.on_change()
+        return venue
 
     async def start(self) -> None:
         """Bind and serve. Raises `ConfigError` when the port is taken, or certificates cannot be made."""
@@ -156,6 +180,8 @@ class SimulatorServer:
         app.router.add_post("/sim/restart", self._restart)
         app.router.add_get("/sim/account", self._account)
         app.router.add_post("/sim/account", self._change_account)
+        app.router.add_get("/sim/accounts", self._accounts)
+        app.router.add_post("/sim/accounts", self._open_account)
         app.router.add_post("/sim/shutdown", self._shutdown)
         app.router.add_get("/sim/clock", self._clock_socket)
         app.router.add_route("*", "/{path:.*}", self._any)
@@ -180,11 +206,10 @@ class SimulatorServer:
             self._pacing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._pacing
-        for feed in self.venue.data_sockets:
-            feed.outbox.end(End.CLOSE)
-        for orders in self.venue.order_sockets:
-            orders.outbox.end(End.CLOSE)
-        self.venue.on_change()
+        for venue in self.brokerage.venues:
+            for session in (*venue.data_sockets, *venue.order_sockets):
+                session.outbox.end(End.CLOSE)
+            venue.on_change()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._recorder is not None:
@@ -217,7 +242,9 @@ class SimulatorServer:
         )
         inquiry = Inquiry(call, asyncio.get_running_loop().create_future())
         sequence = request.headers.get("X-Sim-Seq", "")
-        if self.stepped is not None and self.stepped.attached and sequence.isdigit():
+        venue = self.brokerage.of_call(call)
+        drives = self.stepped is not None and self.stepped.attached and venue is self.brokerage.driven
+        if self.stepped is not None and drives and sequence.isdigit():
             inquiry.sequence = int(sequence)
             self.stepped.take(inquiry)
         else:
@@ -226,7 +253,7 @@ class SimulatorServer:
                 if found is not None and found[0].is_order:
                     self.paced.begin()
                 self.paced.catch_up()
-            self.venue.take(inquiry)
+            venue.take(inquiry)
         written = await inquiry.written
         if isinstance(written, Lost):
             return _hang_up(request)
@@ -236,7 +263,7 @@ class SimulatorServer:
 
     # Sockets
 
-    def _socket_at(self, path: str) -> Handler | None:
+    def _socket_at(self, path: str) -> Socket | None:
         """What serves the sockets of a path; None where there are none."""
         if path in ("/", "/feed"):
             return self._feed_socket
@@ -244,11 +271,12 @@ class SimulatorServer:
             return self._order_socket
         return self._depth_socket if path.rstrip("/") in DEPTH_PATHS else None
 
-    async def _let_in(self, request: web.Request, socket: Handler) -> web.StreamResponse:
-        """A connection, unless the broker is away or wants none."""
-        await self.venue.thawed()
-        faults = self.venue.faults
-        if faults.down(self.venue.world.now_ns):
+    async def _let_in(self, request: web.Request, socket: Socket) -> web.StreamResponse:
+        """A connection, unless the broker is away or wants none. Who wants order updates says so later."""
+        venue = self.brokerage.of_socket(request.query.get("clientId", ""), request.query.get("token", ""))
+        await venue.thawed()
+        faults = venue.faults
+        if faults.down(venue.world.now_ns):
             faults.meet("restart")
             return _hang_up(request)
         if socket != self._order_socket and faults.refuse_feeds is not FeedRefusal.NO:
@@ -257,16 +285,16 @@ class SimulatorServer:
                 return web.Response(status=429, text="Client ID is blocked")
             if faults.refuse_feeds is FeedRefusal.RESET:
                 return _hang_up(request)
-        return await socket(request)
+        return await socket(request, venue)
 
-    async def _feed_socket(self, request: web.Request) -> web.StreamResponse:
-        refusal = self.venue.faults.refuse_feeds
+    async def _feed_socket(self, request: web.Request, venue: Venue) -> web.StreamResponse:
+        refusal = venue.faults.refuse_feeds
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         self._begin()
-        session = self.venue.open_feed()
+        session = venue.open_feed()
         query = request.query
-        reason = self.venue.feed_refusal(query.get("token", ""), query.get("clientId", ""))
+        reason = venue.feed_refusal(query.get("token", ""), query.get("clientId", ""))
         if refusal is FeedRefusal.DISCONNECT or reason:
             session.disconnect(reason or AUTHENTICATION_FAILED)
         elif query.get("version") != "2" or query.get("authType") != "2":
@@ -275,27 +303,27 @@ class SimulatorServer:
         def text(data: str) -> None:
             if not session.outbox.ended:
                 self._catch_up()
-                self.venue.feed_text(session, data)
+                venue.feed_text(session, data)
                 self._progress()
 
         try:
             await self._converse(request, socket, session.outbox, text)
         finally:
-            self.venue.close_feed(session)
+            venue.close_feed(session)
         return socket
 
-    async def _depth_socket(self, request: web.Request) -> web.StreamResponse:
+    async def _depth_socket(self, request: web.Request, venue: Venue) -> web.StreamResponse:
         levels = DEPTH_PATHS[request.path.rstrip("/")]
         query = request.query
         token, client_id = query.get("token", ""), query.get("clientId", "")
-        if self.venue.resets(levels, token):
+        if venue.resets(levels, token):
             return _hang_up(request, End.ABORT)
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         self._begin()
-        session = self.venue.open_depth(levels)
-        reason = self.venue.feed_refusal(token, client_id)
-        if self.venue.faults.refuse_feeds is FeedRefusal.DISCONNECT or reason:
+        session = venue.open_depth(levels)
+        reason = venue.feed_refusal(token, client_id)
+        if venue.faults.refuse_feeds is FeedRefusal.DISCONNECT or reason:
             session.disconnect(reason or AUTHENTICATION_FAILED)
         elif query.get("authType") != "2":
             session.disconnect(INVALID_REQUEST)
@@ -303,44 +331,59 @@ class SimulatorServer:
         def text(data: str) -> None:
             if not session.outbox.ended:
                 self._catch_up()
-                self.venue.depth_text(session, data)
+                venue.depth_text(session, data)
                 self._progress()
 
         try:
             await self._converse(request, socket, session.outbox, text)
         finally:
-            self.venue.close_depth(session)
+            venue.close_depth(session)
         return socket
 
-    async def _order_socket(self, request: web.Request) -> web.StreamResponse:
+    async def _order_socket(self, request: web.Request, nobodys: Venue) -> web.StreamResponse:
         socket = web.WebSocketResponse(autoping=False, compress=False)
         await socket.prepare(request)
         self._begin()
         session = OrderSession()
-        self.venue.order_sockets.append(session)
+        nobodys.order_sockets.append(session)
 
         def text(data: str) -> None:
-            self.venue.counters.orders_in += 1
             if not session.logged_in and not session.outbox.ended:
-                self.venue.order_login(session, self._logs_in(data))
+                self._log_in(session, nobodys, data)
+            else:
+                nobodys.counters.orders_in += 1
             self._progress()
 
         try:
             await self._converse(request, socket, session.outbox, text)
         finally:
-            if session in self.venue.order_sockets:
-                self.venue.order_sockets.remove(session)
+            for venue in self.brokerage.venues:
+                venue.close_orders(session)
         return socket
 
-    def _logs_in(self, data: str) -> bool:
+    def _log_in(self, session: OrderSession, nobodys: Venue, data: str) -> None:
+        """The first message of an order connection; a bad one loses the connection without a word."""
+        venues = self._logged_in(data)
+        for venue in venues or [nobodys]:
+            venue.counters.orders_in += 1
+        if not venues:
+            session.outbox.end(End.RESET)
+            return
+        if nobodys not in venues:
+            nobodys.close_orders(session)
+        for venue in venues:
+            venue.order_login(session)
+
+    def _logged_in(self, data: str) -> list[Venue]:
         try:
             login = msgspec.json.decode(data, type=_Login)
         except msgspec.DecodeError:
-            return False
+            return []
         request = login.LoginReq
-        if login.UserType == "PARTNER":
-            return request.MsgCode == LOGIN_CODE and is_partner(self.venue.desk, request.ClientId, login.Secret)
-        return request.MsgCode == LOGIN_CODE and self.venue.admits(request.Token, request.ClientId)
+        secret = login.Secret if login.UserType == "PARTNER" else None
+        if request.MsgCode != LOGIN_CODE:
+            return []
+        return self.brokerage.logged_in(OrderLogin(request.ClientId, request.Token, secret))
 
     # Time
 
@@ -372,7 +415,13 @@ class SimulatorServer:
                     outbox.put(_json({"error": "another engine is attached"}))
                     outbox.end(End.CLOSE)
                     return
-                self.stepped.attach(outbox, word.attach.downtime_ns)
+                try:
+                    venue = self.brokerage.named(word.attach.client_id)
+                except ConfigError as unknown:
+                    outbox.put(_json({"error": str(unknown)}))
+                    outbox.end(End.CLOSE)
+                    return
+                self.stepped.attach(outbox, venue, word.attach.downtime_ns)
             outbox.put(_json({"hello": self._hello()}))
         if word.now:
             outbox.put(_json({"now": self.now_ns()}))
@@ -466,8 +515,15 @@ class SimulatorServer:
 
     # Our own paths
 
-    async def _status(self, _: web.Request) -> web.StreamResponse:
-        venue, recorder = self.venue, self._recorder
+    def _named(self, request: web.Request) -> Venue:
+        """The account that ``?account=`` names, else the first. Raises `ConfigError` when there is none of that id."""
+        return self.brokerage.named(request.query.get("account", ""))
+
+    async def _status(self, request: web.Request) -> web.StreamResponse:
+        try:
+            venue, recorder = self._named(request), self._recorder
+        except ConfigError as unknown:
+            return _response(bad_input(str(unknown)))
         now_ns = self.now_ns()
         return _response(
             success(
@@ -479,10 +535,11 @@ class SimulatorServer:
                     "slipped_ns": self.paced.slipped_ns if self.paced is not None else 0,
                     "attached": self.stepped.attached if self.stepped is not None else False,
                     **status(venue),
+                    "accounts": accounts(self.brokerage),
                     "recording": {"messages": recorder.written, "bytes": recorder.size_bytes, "full": recorder.is_full}
                     if recorder is not None
                     else None,
-                    "pointing": pointing_lines(self.port, self._config.tls),
+                    "pointing": pointing_lines(self.port, self._config.tls, [venue.desk.facts]),
                 }
             )
         )
@@ -516,24 +573,44 @@ class SimulatorServer:
             return _response(bad_input(str(wrong)))
 
     def _broken(self, wanted: FaultRequest) -> web.StreamResponse:
+        """Raises `ConfigError` for an account there is not."""
         self._catch_up()
-        self.venue.break_something(wanted)
-        return _response(success({"faults": self.venue.faults, "now_ns": self.now_ns()}))
+        met = self.brokerage.break_something(wanted)
+        return _response(success({"faults": met[0].faults, "now_ns": self.now_ns()}))
 
-    async def _account(self, _: web.Request) -> web.StreamResponse:
-        """Everything that is so of the account, its well-known secrets too."""
-        return _response(success(self.venue.desk.facts))
+    async def _account(self, request: web.Request) -> web.StreamResponse:
+        """Everything that is so of an account, its well-known secrets too."""
+        try:
+            return _response(success(self._named(request).desk.facts))
+        except ConfigError as unknown:
+            return _response(bad_input(str(unknown)))
 
     async def _change_account(self, request: web.Request) -> web.StreamResponse:
         try:
-            facts = changed(self.venue.desk.facts, await request.read())
-        except DataError as wrong:
+            venue = self._named(request)
+            facts = changed(venue.desk.facts, await request.read())
+            self.brokerage.check(facts, venue)
+        except (DataError, ConfigError) as wrong:
             return _response(bad_input(str(wrong)))
         self._catch_up()
-        self.venue.desk.apply(facts)
-        self.venue.see_account(facts)
-        self.venue.on_change()
-        return _response(success(self.venue.desk.facts))
+        venue.desk.apply(facts)
+        venue.see_account(facts)
+        venue.on_change()
+        return _response(success(venue.desk.facts))
+
+    async def _accounts(self, _: web.Request) -> web.StreamResponse:
+        """The facts of every account."""
+        return _response(success([venue.desk.facts for venue in self.brokerage.venues]))
+
+    async def _open_account(self, request: web.Request) -> web.StreamResponse:
+        """A new account of these facts, from now on."""
+        try:
+            facts = changed(AccountFacts(), await request.read())
+            self._catch_up()
+            state = StateFile(self._config.state) if self._config.state is not None else None
+            return _response(success(self._open(facts, state).desk.facts))
+        except DataError as wrong:
+            return _response(bad_input(str(wrong)))
 
     async def _shutdown(self, _: web.Request) -> web.StreamResponse:
         self.stopped.set()

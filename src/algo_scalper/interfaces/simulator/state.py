@@ -1,7 +1,8 @@
-"""The account's books in a small file, so that a killed and restarted simulator still has its orders and positions."""
+"""Each account's books in a small file, so that a killed and restarted simulator still has its orders and positions."""
 
 from __future__ import annotations
 
+import glob
 from datetime import date
 from pathlib import Path
 
@@ -38,6 +39,18 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._next = path.with_name(path.name + ".next")
+
+    def of(self, client_id: str) -> StateFile:
+        """The file beside this one that keeps another account."""
+        return StateFile(self._path.with_name(f"{self._path.name}.{client_id}"))
+
+    def others(self) -> list[str]:
+        """The client ids whose books lie beside this file."""
+        return sorted(
+            other.name.removeprefix(f"{self._path.name}.")
+            for other in self._path.parent.glob(f"{glob.escape(self._path.name)}.*")
+            if other.suffix != ".next"
+        )
 
     def save(self, desk: Desk, real_ns: int) -> None:
         """Keep the account and its books as they stand."""

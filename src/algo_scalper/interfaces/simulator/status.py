@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from algo_scalper.domain.instruments import INDIA_VIX_KEY
+from algo_scalper.interfaces.simulator.brokerage import Brokerage
 from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.interfaces.simulator.venue import Venue
 
@@ -21,7 +22,7 @@ def status(venue: Venue) -> dict[str, object]:
         "account": {
             "client_id": facts.client_id,
             "name": facts.name,
-            "token": "dead" if not facts.token_alive else venue.faults.token,
+            "token": _token(venue),
             "may_order": facts.may_order and not venue.faults.refuse_ip,
         },
         "feeds": [
@@ -82,6 +83,23 @@ def status(venue: Venue) -> dict[str, object]:
         "counters": venue.counters,
         "served": venue.served,
     }
+
+
+def accounts(brokerage: Brokerage) -> list[dict[str, object]]:
+    """Every account in a line, the first one first."""
+    return [
+        {
+            "client_id": venue.desk.client_id,
+            "name": venue.desk.account.facts.name,
+            "token": _token(venue),
+            "sockets": len(venue.data_sockets) + len(venue.order_sockets),
+        }
+        for venue in brokerage.venues
+    ]
+
+
+def _token(venue: Venue) -> str:
+    return "dead" if not venue.desk.account.facts.token_alive else venue.faults.token
 
 
 def _market(desk: Desk) -> list[dict[str, object]]:

@@ -206,17 +206,6 @@ class Venue:
             self.on_change()
             self.on_schedule()
 
-    def run_until(self, at_ns: int, most_steps: int) -> bool:
-        """Step through everything up to ``at_ns``; False when ``most_steps`` were not enough."""
-        for _ in range(most_steps):
-            next_ns = self.next_ns()
-            if next_ns is None or next_ns > at_ns:
-                if at_ns > self.world.now_ns:
-                    self.step(at_ns)
-                return True
-            self.step(next_ns)
-        return False
-
     def later(self, after_ns: int, action: Callable[[], None]) -> None:
         """Have ``action`` done ``after_ns`` from now, at least a nanosecond."""
         self._number += 1
@@ -481,12 +470,16 @@ class Venue:
                 session.add(day.quote)
         self._flush(session)
 
-    def order_login(self, session: OrderSession, good: bool) -> None:
-        """The first message of an order connection; a bad one loses the connection without a word."""
-        if good:
-            session.logged_in = True
-        else:
-            session.outbox.end(End.RESET)
+    def order_login(self, session: OrderSession) -> None:
+        """A connection has logged in to this account's order updates."""
+        session.logged_in = True
+        if session not in self.order_sockets:
+            self.order_sockets.append(session)
+
+    def close_orders(self, session: OrderSession) -> None:
+        """The connection is gone, or another account's."""
+        if session in self.order_sockets:
+            self.order_sockets.remove(session)
 
     def _drop_feeds(self, how: End = End.RESET) -> None:
         for session in self.data_sockets:
