@@ -18,7 +18,11 @@ from algo_scalper.domain.market import Candle
 from algo_scalper.domain.units import NS_PER_SECOND, ist_second
 from algo_scalper.simulation.mix import GOLDEN, mix, mix_all, mix_text, normal, normals, unit
 
-MINUTE_SIGMA: tuple[tuple[int, float], ...] = (
+Course = tuple[tuple[int, float], ...]
+"""Standard deviations of one-minute log returns, each up to a minute of the day, the last to its end."""
+
+_LATE = 2.7e-4
+MINUTE_SIGMA: Course = (
     (9 * 60 + 16, 25.0e-4),
     (9 * 60 + 17, 8.2e-4),
     (9 * 60 + 20, 5.1e-4),
@@ -30,9 +34,9 @@ MINUTE_SIGMA: tuple[tuple[int, float], ...] = (
     (14 * 60 + 15, 3.1e-4),
     (15 * 60, 3.3e-4),
     (15 * 60 + 15, 4.2e-4),
+    (24 * 60, _LATE),
 )
-"""NIFTY's standard deviation of one-minute log returns, up to each minute of the day; `_LATE` after the last."""
-_LATE = 2.7e-4
+"""NIFTY's."""
 MEAN_SIGMA = 3.63e-4
 """The same over the whole day."""
 
@@ -42,10 +46,45 @@ class Follower(msgspec.Struct, frozen=True):
 
     beta: float
     correlation: float
+    own: Course = ()
+    """The part that is its own by time of day, where that was measured; it takes NIFTY's course where it was not."""
 
+    @property
+    def own_share(self) -> float:
+        """The standard deviation of its own part against the driver's: what leaves the measured correlation."""
+        return self.beta * sqrt(1.0 / self.correlation**2 - 1.0)
+
+    def own_course(self) -> tuple[Course, float]:
+        """The standard deviation of its own part by time of day, and the factor it is to be taken with."""
+        return (self.own, 1.0) if self.own else (MINUTE_SIGMA, self.own_share)
+
+
+_BANKNIFTY_OWN: Course = (
+    (9 * 60 + 16, 13.0e-4),
+    (9 * 60 + 17, 2.1e-4),
+    (9 * 60 + 20, 3.7e-4),
+    (9 * 60 + 30, 3.6e-4),
+    (9 * 60 + 45, 4.1e-4),
+    (10 * 60 + 15, 3.4e-4),
+    (11 * 60 + 45, 3.0e-4),
+    (12 * 60 + 45, 2.1e-4),
+    (14 * 60 + 15, 2.7e-4),
+    (15 * 60, 2.8e-4),
+    (15 * 60 + 15, 3.7e-4),
+    (24 * 60, 2.8e-4),
+)
+"""What the measured standard deviations by time of day leave BANKNIFTY: sqrt(its own ** 2 - (1.07 x NIFTY's) ** 2).
+
+From 27 and 22 bp in the first minute to 4.0 and 2.7 in the last quarter of an hour, in which the banks are livelier
+than the rest. The minute after the first leaves nothing (7.9 and 8.2): it has the least of the others.
+"""
 
 # Measured: BANKNIFTY on NIFTY beta 1.07, correlation .80; SENSEX .92. The rest follows from their volatilities.
-_ON_NIFTY = {"BANKNIFTY": Follower(1.07, 0.80), "FINNIFTY": Follower(1.0, 0.80), "SENSEX": Follower(1.0, 0.92)}
+_ON_NIFTY = {
+    "BANKNIFTY": Follower(1.07, 0.80, _BANKNIFTY_OWN),
+    "FINNIFTY": Follower(1.0, 0.80),
+    "SENSEX": Follower(1.0, 0.92),
+}
 _FOLLOW: dict[str, dict[str, Follower]] = {
     "NIFTY": _ON_NIFTY,
     "SENSEX": {"NIFTY": Follower(0.92, 0.92), "BANKNIFTY": Follower(1.0, 0.76), "FINNIFTY": Follower(0.95, 0.76)},
@@ -130,13 +169,13 @@ class IndexPath:
         self.shown_paise, self.shown_second = shown, seconds
 
 
-def minute_sigma(second_of_day: int) -> float:
-    """The usual standard deviation of the one-minute log return of NIFTY at this time of day."""
+def minute_sigma(second_of_day: int, course: Course = MINUTE_SIGMA) -> float:
+    """The usual standard deviation of a one-minute log return at this time of day; NIFTY's when nothing else is said."""
     minute = second_of_day // 60
-    for until, sigma in MINUTE_SIGMA:
+    for until, sigma in course:
         if minute < until:
             return sigma
-    return _LATE
+    return course[-1][1]
 
 
 def bridge(candle: Candle, tick_paise: int, seed: int, seconds: int = 60) -> list[int]:
@@ -175,13 +214,13 @@ def bridge(candle: Candle, tick_paise: int, seed: int, seconds: int = 60) -> lis
     return path
 
 
-def _sigmas(axis: Axis, scale: float, factors: list[float] | None = None) -> list[float]:
+def _sigmas(axis: Axis, scale: float, factors: list[float] | None = None, course: Course = MINUTE_SIGMA) -> list[float]:
     """Standard deviation of the log return of each second, ``scale`` times the usual, by minutes ``factors`` times."""
     begin = ist_second(axis.open_ns)
     count = (axis.seconds + 59) // 60
     sigmas: list[float] = []
     for minute, factor in enumerate(factors if factors is not None else [1.0] * count):
-        sigmas += [minute_sigma(begin + 60 * minute) * scale * factor / sqrt(60.0)] * 60
+        sigmas += [minute_sigma(begin + 60 * minute, course) * scale * factor / sqrt(60.0)] * 60
     del sigmas[axis.seconds :]
     return sigmas
 
@@ -368,14 +407,14 @@ def following_logs(
 ) -> list[float]:
     """Log returns of an index that follows: beta times the driver's (given since its previous close) plus its own.
 
-    Its own part has the volatility that leaves the measured correlation, beta x sigma x sqrt(1 / rho^2 - 1), in each
-    minute ``factors`` times the usual, and a night of its own.
+    Its own part has the volatility that leaves the measured correlation, beta x sigma x sqrt(1 / rho^2 - 1), or that
+    measured by time of day, in each minute ``factors`` times the usual, and a night of its own.
     """
-    own = follower.beta * sqrt(1.0 / follower.correlation**2 - 1.0)
+    course, part = follower.own_course()
     noise = normals(mix_all(seed, 0xF0), axis.seconds + 1)
-    sigmas = _sigmas(axis, scale * own / (1.0 - _OWN_BOUNCE), factors)
+    sigmas = _sigmas(axis, scale * part / (1.0 - _OWN_BOUNCE), factors, course)
     steps = list(map(mul, sigmas, map(sub, noise[1:], map(mul, repeat(_OWN_BOUNCE), noise))))
-    steps[0] += own * _OWN_NIGHT * normal(mix_all(seed, 0x216))
+    steps[0] += follower.own_share * _OWN_NIGHT * normal(mix_all(seed, 0x216))
     beta = follower.beta
     return [beta * move + step for move, step in zip(driver, accumulate(steps), strict=True)]
 
@@ -387,8 +426,9 @@ def following_candles(
     if not driver:
         return ()
     anchor = driver[-1].close_paise
-    own = follower.beta * sqrt(1.0 / follower.correlation**2 - 1.0) * day_scale(driver)
-    sigmas = [minute_sigma(ist_second(bar.start_ns)) * own for bar in driver]
+    course, part = follower.own_course()
+    part *= day_scale(driver)
+    sigmas = [minute_sigma(ist_second(bar.start_ns), course) * part for bar in driver]
     walk = [0.0, *accumulate(map(mul, sigmas, normals(mix_all(seed, 0xCA), len(driver))))]
     end, tick, beta = walk[-1], index.tick_paise, follower.beta
 

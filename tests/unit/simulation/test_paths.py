@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import pairwise
-from math import log
+from math import hypot, log
 from statistics import fmean, pstdev
 
 import pytest
@@ -16,7 +16,15 @@ from algo_scalper.domain.market import Candle
 from algo_scalper.domain.units import NS_PER_MINUTE, clock_text, ist_ns
 from algo_scalper.runtime.recordings import read_recording
 from algo_scalper.simulation.market import MarketDay, recorded_day, synthetic_day
-from algo_scalper.simulation.paths import bridge, minute_bars, minute_factors, minute_sigma
+from algo_scalper.simulation.paths import (
+    Axis,
+    bridge,
+    follow,
+    following_logs,
+    minute_bars,
+    minute_factors,
+    minute_sigma,
+)
 from tests.shared_data import shared
 
 
@@ -128,6 +136,34 @@ def test_one_minute_volatility_has_the_measured_course_over_the_day() -> None:
                     values.append(move * 1e4)
     for span, figure in measured.items():
         assert figure / 1.6 < pstdev(seen[span]) < figure * 1.6, span
+
+
+def test_banknifty_has_the_measured_course_of_the_day_of_its_own() -> None:
+    """Measured, 2024, bp, NIFTY and BANKNIFTY: a part of its own that does not follow NIFTY's up and down."""
+    measured = {
+        (555, 556): (22.0, 27.0),
+        (560, 570): (5.6, 7.0),
+        (570, 585): (4.8, 6.6),
+        (615, 705): (3.5, 4.8),
+        (705, 765): (3.7, 4.5),
+        (765, 855): (3.1, 4.3),
+        (900, 915): (4.2, 5.8),
+        (915, 930): (2.7, 4.0),
+    }
+    axis, still = Axis(ist_ns(date(2026, 5, 12), 9 * 3600 + 15 * 60), 22_500), [0.0] * 22_500
+    follower = follow("NIFTY", "BANKNIFTY")
+    own: dict[int, list[float]] = {minute: [] for minute in range(556, 930)}
+    opening = []
+    for seed in range(40):
+        logs = following_logs(still, follower, 1.0, [1.0] * 375, axis, seed)
+        opening.append(logs[59] - logs[0])
+        for minute, values in own.items():
+            end = 60 * (minute - 555) + 59
+            values.append(logs[end] - logs[end - 60])
+    own[555] = opening
+    for (first, until), (nifty, banknifty) in measured.items():
+        part = 1e4 * pstdev(value for minute in range(first, until) for value in own[minute])
+        assert hypot(1.07 * nifty, part) == pytest.approx(banknifty, rel=0.05), first
 
 
 def test_the_first_bar_is_wild_and_noon_is_calm() -> None:

@@ -1,42 +1,48 @@
-"""Which twenty days are simulated: consecutive sessions, their kinds and volatilities in the proportion they occur."""
+"""Which twenty days make a set: consecutive sessions, their kinds and volatilities in the proportion they occur."""
 
 from __future__ import annotations
 
 from datetime import date
 
 from algo_scalper.domain.calendar import is_trading_day, next_trading_day
-from algo_scalper.domain.errors import DataError
 from algo_scalper.simulation.market import character_of
 from algo_scalper.simulation.paths import REGIMES
 
 FIRST_DAY = date(2026, 5, 4)
 """A Monday; the four weeks from here have no closing auction and no special session, like the recorded days."""
 COUNT = 20
-_POOL = 400
+POOL = 400
+"""How many seeds a day of a set is taken from."""
 _STRIDE = 7
 
 
-def twenty_days(first_seed: int = 1) -> list[tuple[date, int]]:
-    """(day, seed) of each.
+def seeds_of(number: int) -> range:
+    """The seeds of set ``number``, from 0 on: each set has a block of its own, the first begins at 1."""
+    return range(1 + number * POOL, 1 + (number + 1) * POOL)
 
-    A day's 400 seeds from ``first_seed`` on are ordered by the volatility they draw and cut into twenty equal parts. The
-    day takes its part (every seventh, so that weekdays and expiry days get all sorts), and in it the seed nearest its
-    middle whose kind of day still has room in its share of twenty.
+
+def parts_of(number: int) -> list[int]:
+    """Which twentieth of volatility each day of a set has, 0 the calmest: every seventh, in the next set the next one."""
+    return [(place * _STRIDE + number) % COUNT for place in range(COUNT)]
+
+
+def twenty_days(number: int) -> list[tuple[date, int]]:
+    """(day, seed) of each day of set ``number``.
+
+    The set's seeds are ordered by the volatility they draw for the day and cut into twenty equal parts. The day takes the
+    seed nearest the middle of its part (`parts_of`) whose kind of day still has room in its share of twenty.
     """
     room = _room()
     day = FIRST_DAY if is_trading_day(FIRST_DAY) else next_trading_day(FIRST_DAY)
+    width = POOL // COUNT
     chosen = []
-    for number in range(COUNT):
-        drawn = {seed: character_of(day, seed)[1] for seed in range(first_seed, first_seed + _POOL)}
+    for part in parts_of(number):
+        drawn = {seed: character_of(day, seed)[1] for seed in seeds_of(number)}
         ordered = sorted(drawn, key=lambda seed: (drawn[seed].scale, seed))
         places = {seed: place for place, seed in enumerate(ordered)}
-        part = (number * _STRIDE + 3) % COUNT
-        width = _POOL // COUNT
         middle = part * width + width // 2
-        candidates = sorted(ordered[part * width : (part + 1) * width], key=lambda seed: abs(places[seed] - middle))
-        seed = next((seed for seed in candidates if room[drawn[seed].regime] > 0), None)
-        if seed is None:
-            raise DataError(f"none of {_POOL} seeds gives {day} a kind of day that is still wanted: {room}")
+        wanted = [seed for seed in ordered if room[drawn[seed].regime] > 0]
+        seed = min(wanted, key=lambda seed: abs(places[seed] - middle))
         room[drawn[seed].regime] -= 1
         chosen.append((day, seed))
         day = next_trading_day(day)
