@@ -149,7 +149,7 @@ class Watch(World):
     def step(self, at_ns: int) -> list[Delivery]:
         """As `World`; the engine waits meanwhile, so its book stands still."""
         deliveries = super().step(at_ns)
-        if self.server is not None and self.server.stepped is not None and self.server.stepped.attached:
+        if self.server is not None and self.server.time.is_driven:
             self._look(at_ns)
         return deliveries
 
@@ -270,7 +270,7 @@ class Stage:
             *(f"http://127.0.0.1:{self.server.port}", ACCOUNT, self._broker, str(self._config), str(self._data_dir)),
             *("--stepped", *(str(word) for option in options.items() for word in option)),
         )
-        while self.server.stepped is not None and self.server.stepped.attached:
+        while self.server.time.is_driven:
             await settle()  # the simulator lets no other engine in before it has noticed
         return code
 

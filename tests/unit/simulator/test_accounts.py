@@ -64,9 +64,9 @@ async def until(so: Callable[[], bool]) -> None:
 
 async def pass_time(server: SimulatorServer, clock: HandClock, seconds: float = 1.0) -> None:
     """The paced market goes on by so much."""
-    assert server.paced is not None
+    assert server.time.paced is not None
     clock.move(round(seconds * NS_PER_SECOND))
-    assert server.paced.catch_up()
+    assert server.time.paced.catch_up()
     await settle(1)
 
 

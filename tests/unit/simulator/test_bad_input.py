@@ -35,7 +35,7 @@ def at_a_simulator(attempt: Try) -> None:
         said: list[str] = []
         listener = logging.Handler(logging.ERROR)
         listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
-        log = logging.getLogger("algo_scalper.interfaces.simulator.server")
+        log = logging.getLogger("algo_scalper.interfaces.simulator")
         log.addHandler(listener)
         try:
             async with serving(clock=SystemClock(), rate=60.0, limited=False) as (server, visitor):

@@ -361,7 +361,7 @@ class SlowMachine(HandClock):
 def test_a_paced_clock_that_cannot_keep_up_slips_instead_of_chasing() -> None:
     clock, world = SlowMachine(), world_of()
     server = SimulatorServer(world, SimulatorConfig(rate=60.0), clock)
-    paced = server.paced
+    paced = server.time.paced
     assert isinstance(paced, PacedTime)
     server.venue.world.watch([NIFTY.key])
     paced.begin()

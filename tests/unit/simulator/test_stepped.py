@@ -68,10 +68,10 @@ async def test_time_stands_still_without_a_ready() -> None:
     async with serving(stepped=True) as (server, visitor):
         engine = SteppedEngine(visitor)
         await engine.attach()
-        before_ns = server.now_ns()
+        before_ns = server.time.now_ns()
         await engine.subscribe(17, NIFTY.key)
         await visitor.ask("GET", "/v2/fundlimit")
-        assert server.now_ns() == before_ns
+        assert server.time.now_ns() == before_ns
         await engine.leave()
 
 
@@ -90,12 +90,12 @@ async def test_the_server_waits_for_what_the_engine_says_it_has_sent() -> None:
     async with serving(stepped=True) as (server, visitor):
         engine = SteppedEngine(visitor)
         await engine.attach()
-        before_ns = server.now_ns()
+        before_ns = server.time.now_ns()
         await engine.clock.send_json({"ready": {"requests": 1, "feed": 0, "orders": 1, "next_wake_ns": None}})
         # A round trip on the same socket: the ready has been read by then.
         await engine.clock.send_json({"now": True})
         assert (await engine.clock.receive_json()) == {"now": before_ns}
-        assert server.now_ns() == before_ns
+        assert server.time.now_ns() == before_ns
         engine.request("GET", "/v2/fundlimit")
         step = (await engine.clock.receive_json())["step"]
         assert step["at_ns"] > before_ns
@@ -128,7 +128,7 @@ async def test_an_engine_that_dies_is_forgotten_and_the_account_is_not() -> None
         await first.until(placed)
         late = first.request("POST", "/v2/orders", order_body(call, price=60.05, correlationId="t-2"))
         await first.step()
-        stood_ns = server.now_ns()
+        stood_ns = server.time.now_ns()
         await first.clock.close()
         await first.feed.receive()
         second = SteppedEngine(visitor)

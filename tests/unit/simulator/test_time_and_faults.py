@@ -48,7 +48,7 @@ async def test_paced_time_begins_with_the_first_connection_and_follows_the_clock
     async with serving(world, clock, rate=10.0) as (server, visitor):
         clock.move(60 * NS_PER_SECOND)
         await visitor.ask("GET", "/v2/fundlimit")
-        assert server.now_ns() == start_ns, "nobody was there yet"
+        assert server.time.now_ns() == start_ns, "nobody was there yet"
         line = await visitor.clock()
         await line.send_json({"attach": {"stepped": False}})
         hello = (await line.receive_json())["hello"]
@@ -250,7 +250,7 @@ async def test_a_restarted_simulator_has_its_orders_positions_and_the_time_that_
     assert saved.resumed_ns(clock.now_ns() + NS_PER_SECOND, 10.0) == killed_ns + 10 * NS_PER_SECOND
     options = SimulatorOptions(day=DAY, state=path, stepped=True)
     async with serving(build_world(options, clock.now_ns()), clock, stepped=True, state=path) as (server, visitor):
-        assert server.now_ns() == killed_ns
+        assert server.time.now_ns() == killed_ns
         after = [await visitor.ask("GET", path) for path in ("/v2/orders", "/v2/trades", "/v2/fundlimit")]
         assert after == before
         engine = await stepped_with_login(visitor)

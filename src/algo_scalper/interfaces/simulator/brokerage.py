@@ -6,7 +6,7 @@ company; tokens, funds, orders, rate limits and sockets are its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -16,7 +16,7 @@ from algo_scalper.interfaces.simulator.calls import Call
 from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.interfaces.simulator.faults import FaultRequest
 from algo_scalper.interfaces.simulator.paths.auth import is_partner
-from algo_scalper.interfaces.simulator.state import Saved
+from algo_scalper.interfaces.simulator.state import Saved, StateFile
 from algo_scalper.interfaces.simulator.venue import Inquiry, Stepped, Venue
 from algo_scalper.simulation.exchange import ExchangeState, SimulatedExchange
 from algo_scalper.simulation.world import World
@@ -39,17 +39,33 @@ class OrderLogin(msgspec.Struct, frozen=True):
 class Brokerage:
     """Venues of one market. The first is the simulator's own account and is always there."""
 
-    def __init__(self, first: Venue) -> None:
+    def __init__(self, first: Venue, state: StateFile | None = None) -> None:
+        """``state``: where the first account's books are kept; the others' lie beside it."""
         self.first = first
+        self._state = state
         self.driven = first
         """The account of the stepped engine that drives time."""
         self.venues = [first]
         self._on_schedule: Callable[[], None] = lambda: None
+        self._keep(first, state)
 
     # Accounts
 
-    def open(self, facts: AccountFacts, kept: Saved | None = None) -> Venue:
-        """Another account, from this instant on, or as it was ``kept``. Raises `DataError` as `check`."""
+    def open_all(self, listed: Iterable[AccountFacts]) -> None:
+        """The accounts that are listed, then those that were opened while an earlier simulator ran."""
+        for facts in listed:
+            self.open(facts)
+        for client_id in self._state.others() if self._state is not None else ():
+            if self._of_id(client_id) is None:
+                self.open(AccountFacts(client_id=client_id, token=client_id))
+
+    def open(self, facts: AccountFacts) -> Venue:
+        """Another account, with its books if they are kept, else from this instant on.
+
+        Raises `DataError` as `check`, and as `StateFile.load`.
+        """
+        state = self._state.of(facts.client_id) if self._state is not None else None
+        kept = state.load(self.first.desk.day) if state is not None else None
         facts = kept.account.facts if kept is not None and kept.account is not None else facts
         self.check(facts)
         if len(self.venues) >= MOST_ACCOUNTS:
@@ -58,8 +74,14 @@ class Brokerage:
         venue.time_runs = self.first.time_runs
         venue.on_schedule = self._on_schedule
         self.venues.append(venue)
+        self._keep(venue, state)
+        venue.on_change()
         self._on_schedule()
         return venue
+
+    def _keep(self, venue: Venue, state: StateFile | None) -> None:
+        if state is not None:
+            venue.on_change = lambda: state.save(venue.desk, venue.desk.real_ns())
 
     def _desk(self, facts: AccountFacts, kept: Saved | None) -> Desk:
         first = self.first.world

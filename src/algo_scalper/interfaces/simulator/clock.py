@@ -169,3 +169,65 @@ class SteppedTime:
             "lost": done.lost,
         }
         engine.put(msgspec.json.encode({"step": told}).decode())
+
+
+class MarketTime:
+    """Whichever of the two ways a simulator passes its time in."""
+
+    def __init__(self, brokerage: Brokerage, clock: Clock, rate: float, *, is_stepped: bool) -> None:
+        self._brokerage = brokerage
+        self.stepped = SteppedTime(brokerage) if is_stepped else None
+        self.paced = None if is_stepped else PacedTime(brokerage, clock, rate)
+        self.rate = 0.0 if is_stepped else rate
+        """Virtual seconds per real second; 0 in stepped time."""
+
+    @property
+    def mode(self) -> str:
+        """``paced`` or ``stepped``."""
+        return "paced" if self.paced is not None else "stepped"
+
+    @property
+    def slipped_ns(self) -> int:
+        """Virtual time given up because the machine was too slow for the rate."""
+        return self.paced.slipped_ns if self.paced is not None else 0
+
+    @property
+    def is_driven(self) -> bool:
+        """Is a stepped engine attached?"""
+        return self.stepped is not None and self.stepped.attached
+
+    def now_ns(self) -> int:
+        """Virtual time."""
+        return self.paced.now_ns() if self.paced is not None else self._brokerage.now_ns
+
+    def begin(self) -> None:
+        """Somebody is here: paced time starts, if it has not."""
+        if self.paced is not None:
+            self.paced.begin()
+
+    def catch_up(self) -> None:
+        """Bring a paced world to now."""
+        if self.paced is not None:
+            self.paced.catch_up()
+
+    def progress(self) -> None:
+        """Something came in: a stepped engine may be waiting for it."""
+        if self.stepped is not None:
+            self.stepped.progress()
+
+    def take(self, inquiry: Inquiry, sequence: str, *, acts: bool) -> None:
+        """Have a request answered at its time. Paced time begins with the first one that ``acts`` on an account."""
+        venue = self._brokerage.of_call(inquiry.call)
+        if (
+            self.stepped is not None
+            and self.stepped.attached
+            and venue is self._brokerage.driven
+            and sequence.isdigit()
+        ):
+            inquiry.sequence = int(sequence)
+            self.stepped.take(inquiry)
+            return
+        if acts:
+            self.begin()
+        self.catch_up()
+        venue.take(inquiry)
