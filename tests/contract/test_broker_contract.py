@@ -347,13 +347,11 @@ async def test_a_second_sell_beside_the_floor_is_refused(stand: Stand) -> None:
     assert await trader.held() == trader.contract.lot
 
 
-@pytest.mark.parametrize("wrong", ["tick", "lot", "contract", "stop"])
+@pytest.mark.parametrize("wrong", ["lot", "contract", "stop"])
 async def test_what_is_malformed_is_rejected_with_a_reason_and_leaves_no_trace(stand: Stand, wrong: str) -> None:
     trader = Trader(stand)
     low = trader.grid(trader.ask * 0.8)
-    if wrong == "tick":
-        outcome = await trader.place(BUY, low + 1)
-    elif wrong == "lot":
+    if wrong == "lot":
         outcome = await trader.place(BUY, low, quantity=trader.contract.lot + 1)
     elif wrong == "contract":
         outcome = await trader.place(BUY, low, key=instrument_key(Segment.NSE_FNO, 999_999))
@@ -361,6 +359,19 @@ async def test_what_is_malformed_is_rejected_with_a_reason_and_leaves_no_trace(s
         outcome = await trader.place(SELL, low, trigger=low)
     assert isinstance(outcome, Rejected)
     assert outcome.reason
+    assert await trader.available() == CASH_PAISE
+
+
+async def test_a_price_between_two_ticks_is_never_an_order(stand: Stand) -> None:
+    trader = Trader(stand)
+    outcome = await trader.place(BUY, trader.grid(trader.ask * 0.8) + 1)
+    if isinstance(outcome, Accepted):
+        row = await trader.row(outcome.broker_id)
+        assert row.status is BrokerStatus.REJECTED
+        assert row.reason == "EXCH:16283:The order price is not multiple of tick size"
+    else:
+        assert isinstance(outcome, Rejected)
+        assert "tick" in outcome.reason, "the client does not send it"
     assert await trader.available() == CASH_PAISE
 
 

@@ -35,7 +35,7 @@ from algo_scalper.simulation.account_book import (
     Particulars,
     next_day,
 )
-from algo_scalper.simulation.admission import malformed
+from algo_scalper.simulation.admission import OFF_TICK, malformed
 from algo_scalper.simulation.faults import thinned
 
 __all__ = [
@@ -514,6 +514,8 @@ class SimulatedExchange:
         contract, said = self._contracts[order.key], f"RMS:{order.broker_id}:"
         if order.quantity > contract.freeze_quantity:
             return f"{said}Order quantity {order.quantity} exceeds the freeze quantity {contract.freeze_quantity}"
+        if order.price_paise % contract.tick_paise:
+            return OFF_TICK
         if order.kind is OrderKind.STOP_LIMIT:
             gap, allowed = abs(order.trigger_paise - order.price_paise), stop_gap(order.trigger_paise)
             if gap > allowed:

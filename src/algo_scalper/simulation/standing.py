@@ -14,7 +14,7 @@ from algo_scalper.simulation.broker_hand import BrokerHand
 from algo_scalper.simulation.forever_orders import ForeverOrder
 from algo_scalper.simulation.pnl_exit import PnlExit
 from algo_scalper.simulation.super_orders import SuperOrder
-from algo_scalper.simulation.triggers import PriceTrigger
+from algo_scalper.simulation.triggers import Gauge, Trigger
 from algo_scalper.simulation.world import World
 
 
@@ -24,7 +24,7 @@ class StandingState(msgspec.Struct):
     sequence: int = 0
     super_orders: list[SuperOrder] = []
     forever_orders: list[ForeverOrder] = []
-    price_triggers: list[PriceTrigger] = []
+    price_triggers: list[Trigger] = []
     pnl_exit: PnlExit = msgspec.field(default_factory=PnlExit)
     kill_switch: bool = False
 
@@ -41,9 +41,10 @@ class StandingState(msgspec.Struct):
 class Standing:
     """One account's standing instructions over one world."""
 
-    def __init__(self, world: World, state: StandingState | None = None) -> None:
+    def __init__(self, world: World, gauge: Gauge, state: StandingState | None = None) -> None:
+        """``gauge``: what conditional triggers read indicators from."""
         kept = state if state is not None else StandingState()
-        self._world = world
+        self._world, self._gauge = world, gauge
         self._sequence = kept.sequence
         self.hand = BrokerHand(world)
         self.super_orders = {one.order_id: one for one in kept.super_orders}
@@ -89,7 +90,7 @@ class Standing:
             for forever in self.forever_orders.values():
                 changed |= forever.is_waiting and forever_orders.watch(forever, hand)
             for trigger in self.price_triggers.values():
-                changed |= trigger.can_fire and triggers.watch(trigger, hand, self._world.market.day)
+                changed |= trigger.can_fire and triggers.watch(trigger, hand, self._gauge, self._world.market.day)
         exits = self.pnl_exit
         if exits.status == pnl_exit.ACTIVE and pnl_exit.is_reached(exits, self._world.exchange.positions(), hand):
             exits.status = pnl_exit.INACTIVE

@@ -238,6 +238,7 @@ async def test_a_pasted_token_is_believed_about_itself() -> None:
     ("word", "why"),
     [
         ("not a token", "copy it whole"),
+        (jwt(CLIENT, ENDS)[:60] + "\n" + jwt(CLIENT, ENDS)[60:], "copy it whole"),
         (jwt("1100000002", ENDS), "another client id"),
         (jwt(CLIENT, ist(DAY, "08:19")), "already ended"),
     ],
@@ -255,7 +256,7 @@ async def test_what_is_pasted_wrongly_is_told_and_not_repeated(word: str, why: s
 @asynccontextmanager
 async def simulated(tmp_path: Path) -> AsyncIterator[tuple[DhanRest, DhanSettings, DhanAuth]]:
     async with serving() as (server, visitor):
-        clock = At(server.now_ns())
+        clock = At(server.time.now_ns())
         dhan = simulated_account(visitor.root, tmp_path, load_settings({}, tmp_path / ".env")).dhan
         rest = DhanRest(dhan, clock)
         try:

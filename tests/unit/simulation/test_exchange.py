@@ -231,8 +231,7 @@ def test_a_triggered_stop_cannot_be_made_a_stop_again() -> None:
     [
         (64, 10_000, 0, KEY, "lot size 65"),
         (0, 10_000, 0, KEY, "lot size 65"),
-        (65, 10_001, 0, KEY, "tick"),
-        (65, 0, 0, KEY, "tick"),
+        (65, 0, 0, KEY, "not above 0"),
         (65, 10_000, 10_002, KEY, "tick"),
         (65, 10_000, 9_000, KEY, "should be greater than Price"),
         (65, 10_000, 0, 999, "not listed"),
@@ -257,6 +256,21 @@ def refusal(bench: Bench, broker_id: str) -> str:
     assert row.status is BrokerStatus.REJECTED
     assert row.filled_quantity == 0
     return row.reason
+
+
+@pytest.mark.parametrize("trigger", [0, 9_500])
+def test_a_price_between_two_ticks_is_accepted_and_then_rejected_by_the_exchange(bench: Bench, trigger: int) -> None:
+    number = bench.place(BUY, 65, 10_001, trigger=trigger)
+    assert refusal(bench, number) == "EXCH:16283:The order price is not multiple of tick size"
+    assert bench.exchange.available_paise == bench.exchange.funds().start_of_day_paise
+
+
+def test_a_change_to_a_price_between_two_ticks_is_refused_and_leaves_the_order(bench: Bench) -> None:
+    number = bench.place(BUY, 65, 9_000)
+    answer = bench.modify(number, 65, 9_001)
+    assert isinstance(answer, Rejected)
+    assert answer.reason == "EXCH:16283:The order price is not multiple of tick size"
+    assert (bench.row(number).price_paise, bench.row(number).status) == (9_000, BrokerStatus.PENDING)
 
 
 def test_an_order_above_the_freeze_quantity_is_accepted_and_then_rejected(bench: Bench) -> None:

@@ -24,6 +24,7 @@ from algo_scalper.interfaces.simulator.feed import MESSAGE_BYTES, FeedSession, M
 from algo_scalper.interfaces.simulator.outbox import End
 from algo_scalper.interfaces.simulator.server import SimulatorServer
 from algo_scalper.interfaces.simulator.tape import Tape
+from algo_scalper.simulation.day_range import DayRanges
 from algo_scalper.simulation.world import Quoted
 from tests.unit.simulator.stage import (
     HandClock,
@@ -293,10 +294,12 @@ async def test_a_goodbye_is_answered_with_a_close() -> None:
 
 def test_the_day_beside_the_tick_is_gathered_from_the_ticks() -> None:
     call, market = near_call(market_of()), market_of()
-    tape = Tape(market.previous_close_paise)
-    quotes = [market.quote(call.key, market.axis.open_ns + second * 1_000_000_000) for second in range(60, 180)]
+    tape = Tape(market.previous_close_paise, DayRanges(market))
+    start_ns = market.line(call.key).start_ns
+    earlier = [market.quote(call.key, start_ns + second * 1_000_000_000) for second in range(60)]
+    quotes = [market.quote(call.key, start_ns + second * 1_000_000_000) for second in range(60, 180)]
     day = [tape.take(quote) for quote in quotes][-1]
-    prices = [quote.tick.ltp_paise for quote in quotes]
+    prices = [quote.tick.ltp_paise for quote in (*earlier, *quotes)]
     assert (day.open_paise, day.high_paise, day.low_paise) == (prices[0], max(prices), min(prices))
     assert min(prices) <= day.average_paise <= max(prices)
     assert day.volume_seen == quotes[-1].tick.volume - quotes[0].tick.volume > 0

@@ -19,20 +19,20 @@ CHART_COLUMNS = ("open", "high", "low", "close", "volume", "timestamp")
 _NO_GREEKS = {"delta": 0, "theta": 0, "gamma": 0, "vega": 0}
 
 
-def ltp_body(day: DayPrint) -> dict[str, object]:
+def ltp_body(last_paise: int) -> dict[str, object]:
     """One instrument of ``/marketfeed/ltp``."""
-    return {"last_price": data_rupees(day.quote.tick.ltp_paise)}
+    return {"last_price": data_rupees(last_paise)}
 
 
 def ohlc_body(day: DayPrint) -> dict[str, object]:
     """One instrument of ``/marketfeed/ohlc``; ``close`` is the previous day's during the session."""
-    return {**ltp_body(day), "ohlc": _ohlc(day)}
+    return {**ltp_body(day.quote.tick.ltp_paise), "ohlc": _ohlc(day)}
 
 
-def quote_body(day: DayPrint) -> dict[str, object]:
-    """One instrument of ``/marketfeed/quote``: always five levels a side, zero-padded."""
+def quote_body(day: DayPrint, skew_s: int = 0) -> dict[str, object]:
+    """One instrument of ``/marketfeed/quote``: always five levels a side, zero-padded. ``skew_s``: of the clock."""
     tick = day.quote.tick
-    traded_at = datetime.fromtimestamp(tick.exchange_s + IST_OFFSET_S, UTC)
+    traded_at = datetime.fromtimestamp(tick.exchange_s + IST_OFFSET_S + skew_s, UTC)
     return {
         "average_price": data_rupees(day.average_paise),
         "buy_quantity": tick.bid_total,
@@ -80,11 +80,12 @@ def chain_data(
     chain: OptionChain,
     contracts: dict[int, Contract],
     previous_close_paise: dict[int, int],
+    previous_oi: Callable[[int], int],
     tops: Callable[[int], tuple[int, int]],
 ) -> dict[str, object]:
     """The ``data`` of ``/optionchain``: strikes as six-decimal keys, ascending, both sides at each.
 
-    ``tops`` gives the best (bid, ask) quantities of a key. Volatility and greeks are what Dhan would print: Black-Scholes
+    ``previous_oi`` gives a key's open interest at the last close, ``tops`` its best (bid, ask) quantities. Volatility and greeks are what Dhan would print: Black-Scholes
     on spot with expiry 5.5 hours late; all zero where the premium does not determine one.
     """
     strikes: dict[int, dict[str, object]] = {}
@@ -94,7 +95,7 @@ def chain_data(
         contract = contracts[row.key]
         side = "ce" if contract.option_type is OptionType.CE else "pe"
         strikes.setdefault(contract.strike_paise, {})[side] = _leg(
-            row, contract, spot, years, previous_close_paise.get(row.key, 0), tops(row.key)
+            row, contract, spot, years, previous_close_paise.get(row.key, 0), previous_oi(row.key), tops(row.key)
         )
     oc = {
         f"{strike / 100:.6f}": {side: legs.get(side, _absent_leg()) for side in ("ce", "pe")}
@@ -104,7 +105,13 @@ def chain_data(
 
 
 def _leg(
-    row: ChainRow, contract: Contract, spot: float, years: float, previous_close_paise: int, tops: tuple[int, int]
+    row: ChainRow,
+    contract: Contract,
+    spot: float,
+    years: float,
+    previous_close_paise: int,
+    previous_oi: int,
+    tops: tuple[int, int],
 ) -> dict[str, object]:
     strike, is_call = contract.strike_paise / 100, contract.option_type is OptionType.CE
     sigma = dhan_iv(row.ltp_paise / 100, spot, strike, years, is_call) if row.ltp_paise else None
@@ -119,7 +126,7 @@ def _leg(
         "last_price": data_rupees(row.ltp_paise),
         "oi": row.oi,
         "previous_close_price": data_rupees(previous_close_paise),
-        "previous_oi": row.oi,
+        "previous_oi": previous_oi,
         "previous_volume": row.volume,
         "security_id": key_security_id(row.key),
         "top_ask_price": data_rupees(row.ask_paise),

@@ -14,7 +14,10 @@ from algo_scalper.domain.orders import BrokerOrder, Product
 from algo_scalper.domain.units import ist_day
 from algo_scalper.interfaces.simulator.account import Account, AccountFacts, AccountState
 from algo_scalper.interfaces.simulator.minutes import Minutes
+from algo_scalper.interfaces.simulator.stamps import Stamps
 from algo_scalper.interfaces.simulator.tape import DayPrint, Tape
+from algo_scalper.interfaces.simulator.technicals import Technicals
+from algo_scalper.simulation.day_range import DayRanges
 from algo_scalper.simulation.exchange import ExchangeOrder, Fill
 from algo_scalper.simulation.standing import Standing, StandingState
 from algo_scalper.simulation.world import World
@@ -33,13 +36,16 @@ class Desk:
         """``account`` and ``standing``: what was kept of an earlier run; the facts are then those of that run."""
         self.world = world
         self.account = Account(facts if facts is not None else AccountFacts(), world.market.day, account)
-        self.standing = Standing(world, standing)
+        self.technicals = Technicals(world)
+        self.standing = Standing(world, self.technicals.reading, standing)
         self.minutes = Minutes(world)
+        self.stamps = Stamps()
         self.real_ns: Callable[[], int] = lambda: world.now_ns
         """The machine's own clock, for one-time passwords; the market's until a server sets it."""
         if account is None:
             self.apply(self.account.facts)
-        self.tape = Tape(world.previous_close_paise)
+        self._ranges = DayRanges(world.market)
+        self.tape = Tape(world.previous_close_paise, self._ranges)
         self.contracts: dict[int, Contract] = {contract.key: contract for contract in world.contracts}
         self.indices: dict[int, Index] = {
             key: index for key, index in INDEX_BY_KEY.items() if key in world.previous_close_paise
@@ -113,25 +119,24 @@ class Desk:
 
     def day_print(self, key: int) -> DayPrint:
         """An instrument's day: from the tape if it is being printed, else priced now and not kept."""
-        seen = self.tape.get(key)
+        quote, seen = self.world.market.quote(key, self.world.now_ns), self.tape.get(key)
         if seen is not None:
-            return seen
-        aside = Tape(self.world.previous_close_paise)
-        aside.take(self.world.market.quote(key, self.world.now_ns))
-        if key in self.indices:
-            aside.recall(key, self.candles_today(key))
-        found = aside.get(key)
-        assert found is not None
-        return found
+            # Nobody may be watching it any more.
+            return seen if seen.quote.tick.at_ns >= quote.tick.at_ns else self.tape.take(quote)
+        return Tape(self.world.previous_close_paise, self._ranges).take(quote)
 
     def last_paise(self, key: int) -> int:
         """Last price; 0 for an instrument nobody lists."""
-        return self.day_print(key).quote.tick.ltp_paise if key in self.known else 0
+        return self.world.market.quote(key, self.world.now_ns).tick.ltp_paise if key in self.known else 0
 
     def top_quantities(self, key: int, at_ns: int) -> tuple[int, int]:
         """Quantities at the best bid and ask; 0 for an empty side."""
         quote = self.world.market.quote(key, at_ns)
         return quote.bids[0][1] if quote.bids else 0, quote.asks[0][1] if quote.asks else 0
+
+    def previous_oi(self, key: int) -> int:
+        """Open interest at the close of the session before: nothing is opened overnight, so what the day begins with."""
+        return self.world.market.line(key).quote(-1).tick.oi
 
     def candles_today(self, key: int) -> tuple[Candle, ...]:
         """Closed one-minute candles of an index since today's open."""

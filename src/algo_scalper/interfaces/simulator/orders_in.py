@@ -18,6 +18,7 @@ from algo_scalper.domain.orders import BrokerOrder, OrderKind, Product, Purpose,
 from algo_scalper.domain.units import NS_PER_MS, tick_down, tick_up
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, order_error
 from algo_scalper.simulation.account_book import Particulars
+from algo_scalper.simulation.admission import OFF_TICK
 
 CORRELATION_ID_MAX = 25
 """The documents say 30; 26 characters are refused."""
@@ -185,7 +186,7 @@ def paise(value: object) -> int:
         refuse(bad_input())
     found = round(value * 100)
     if abs(value * 100 - found) > 1e-6 * max(found, 1):
-        refuse(bad_input("EXCH:16283:The order price is not multiple of tick size"))
+        refuse(bad_input(OFF_TICK))  # it cannot even be written down
     return found
 
 

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from algo_scalper.domain.account import Funds
 from algo_scalper.domain.charges import Charges
 from algo_scalper.domain.instruments import Contract, Exchange, OptionType, key_security_id, key_segment
 from algo_scalper.domain.orders import BrokerOrder, BrokerPosition, BrokerStatus, OrderKind, Product, Side
-from algo_scalper.domain.units import IST_OFFSET_NS, NS_PER_SECOND
 from algo_scalper.interfaces.simulator.master import display_name, expiry_with_time, trading_symbol
 from algo_scalper.interfaces.simulator.replies import java_float, java_rupees
+from algo_scalper.interfaces.simulator.stamps import Stamps
 from algo_scalper.simulation.exchange import FOREIGN_ID, ExchangeOrder, Fill
 
-NEVER = "0001-01-01 00:00:00"
 ORDER_TYPE = {OrderKind.LIMIT: "LIMIT", OrderKind.STOP_LIMIT: "STOP_LOSS"}
 DRV_TYPE = {OptionType.CE: "CALL", OptionType.PE: "PUT"}
 _ZERO = java_rupees(0)
 _LEG_NUMBER = {"STOP_LOSS_LEG": 2, "TARGET_LEG": 3}
 _FIRST_TRADE_ID = 1_000_000
-
-
-def ist_text(at_ns: int) -> str:
-    """``2026-11-23 10:42:07`` in IST; the never-sentinel for 0."""
-    if not at_ns:
-        return NEVER
-    return datetime.fromtimestamp((at_ns + IST_OFFSET_NS) // NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def exchange_order_id(row: BrokerOrder, record: ExchangeOrder, exchange: Exchange) -> str:
@@ -62,7 +52,9 @@ def oms_text(row: BrokerOrder) -> str:
     return "" if row.status is BrokerStatus.TRANSIT else "CONFIRMED"
 
 
-def order_row(row: BrokerOrder, record: ExchangeOrder, contract: Contract, client_id: str) -> dict[str, object]:
+def order_row(
+    row: BrokerOrder, record: ExchangeOrder, contract: Contract, client_id: str, stamps: Stamps
+) -> dict[str, object]:
     """One element of ``GET /orders``."""
     return {
         "dhanClientId": client_id,
@@ -85,9 +77,9 @@ def order_row(row: BrokerOrder, record: ExchangeOrder, contract: Contract, clien
         "boProfitValue": _ZERO,
         "boStopLossValue": _ZERO,
         "legName": "NA",
-        "createTime": ist_text(record.created_ns),
-        "updateTime": ist_text(record.updated_ns),
-        "exchangeTime": ist_text(_exchange_ns(row, record)),
+        "createTime": stamps.text(record.created_ns),
+        "updateTime": stamps.text(record.updated_ns),
+        "exchangeTime": stamps.text(_exchange_ns(row, record)),
         "drvExpiryDate": contract.expiry.isoformat(),
         "drvOptionType": DRV_TYPE[contract.option_type],
         "drvStrikePrice": java_rupees(contract.strike_paise),
@@ -105,9 +97,11 @@ def average_rupees(value_paise: int, quantity: int) -> msgspec.Raw:
     return java_rupees(value_paise / quantity) if quantity else _ZERO
 
 
-def trade_row(fill: Fill, record: ExchangeOrder, contract: Contract, client_id: str) -> dict[str, object]:
+def trade_row(
+    fill: Fill, record: ExchangeOrder, contract: Contract, client_id: str, stamps: Stamps
+) -> dict[str, object]:
     """One element of ``GET /trades``: ``drvOptionType`` is ``NA`` there even for options."""
-    row, at = record.row(), ist_text(fill.at_ns)
+    row, at = record.row(), stamps.text(fill.at_ns)
     return {
         "dhanClientId": client_id,
         "orderId": fill.broker_id,
@@ -132,7 +126,13 @@ def trade_row(fill: Fill, record: ExchangeOrder, contract: Contract, client_id: 
 
 
 def history_row(
-    order: ExchangeOrder, contract: Contract, charges: Charges, at_ns: int, name: str, client_id: str
+    order: ExchangeOrder,
+    contract: Contract,
+    charges: Charges,
+    at_ns: int,
+    name: str,
+    client_id: str,
+    stamps: Stamps,
 ) -> dict[str, object]:
     """One element of ``GET /trades/{from}/{to}/{page}``: an order with what it cost, each line to four decimals."""
     row = order.row()
@@ -159,7 +159,7 @@ def history_row(
         "stampDuty": _exact(charges.stamp_e9),
         "createTime": "NA",
         "updateTime": "NA",
-        "exchangeTime": ist_text(at_ns),
+        "exchangeTime": stamps.text(at_ns),
         "drvExpiryDate": "NA",
         "drvOptionType": DRV_TYPE[contract.option_type],
         "drvStrikePrice": java_rupees(contract.strike_paise),
@@ -235,9 +235,13 @@ def order_alert(
     last_fill_paise: int,
     ref_ltp_paise: int,
     client_id: str,
+    stamps: Stamps,
 ) -> bytes:
-    """One push of the order socket: camelCase, Title-case status, zero numbers and empty strings omitted."""
-    by_hand = row.correlation_id == FOREIGN_ID
+    """One push of the order socket: camelCase, Title-case status, zero numbers and empty strings omitted.
+
+    An order that a forever order placed names it in ``algoOrdNo``, as the legs of a super order name their entry.
+    """
+    by_hand = row.correlation_id == FOREIGN_ID and not record.particulars.parent_id
     data: dict[str, object] = {
         "exchange": contract.exchange,
         "segment": "D",
@@ -261,9 +265,9 @@ def order_alert(
         "avgTradedPrice": _number(row.filled_value_paise / row.filled_quantity if row.filled_quantity else 0),
         "strategyId": "NA",
         "offMktFlag": "0" if record.particulars.after_open_s is None else "1",
-        "orderDateTime": ist_text(record.created_ns),
-        "exchOrderTime": ist_text(_exchange_ns(row, record)),
-        "lastUpdatedTime": ist_text(record.updated_ns),
+        "orderDateTime": stamps.text(record.created_ns),
+        "exchOrderTime": stamps.text(_exchange_ns(row, record)),
+        "lastUpdatedTime": stamps.text(record.updated_ns),
         "remarks": "Super Order" if record.particulars.leg else " " if by_hand else "NR",
         "mktType": "NL",
         "reasonDescription": oms_text(row),
@@ -279,7 +283,7 @@ def order_alert(
         "displayName": display_name(contract),
         "isin": "NA",
         "series": "XX",
-        "goodTillDaysDate": ist_text(record.created_ns)[:10],
+        "goodTillDaysDate": stamps.text(record.created_ns)[:10],
         "refLtp": _number(ref_ltp_paise),
         "tickSize": contract.tick_paise / 100,
         "algoId": "0",

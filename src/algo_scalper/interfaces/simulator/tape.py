@@ -1,14 +1,16 @@
 """What a quote screen shows beside the last tick: the day's open, high, low, turnover and last traded quantity.
 
 A `Quote` of the simulated market carries the tick and five levels; the rest of Dhan's Quote and Full packets is
-gathered here from the ticks as they pass. It begins with the first tick seen of an instrument.
+gathered here. Open, high and low are the day's, whoever looked when; the average price and the last quantity begin with
+the first tick seen of an instrument.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from algo_scalper.domain.market import Candle, Quote
+from algo_scalper.domain.market import Quote
+from algo_scalper.simulation.day_range import DayRanges
 
 
 class DayPrint(msgspec.Struct):
@@ -37,8 +39,8 @@ class DayPrint(msgspec.Struct):
 class Tape:
     """The day prints of all instruments seen."""
 
-    def __init__(self, previous_close_paise: dict[int, int]) -> None:
-        self._previous_close_paise = previous_close_paise
+    def __init__(self, previous_close_paise: dict[int, int], ranges: DayRanges) -> None:
+        self._previous_close_paise, self._ranges = previous_close_paise, ranges
         self._prints: dict[int, DayPrint] = {}
         self.last_paise: dict[int, int] = {}
         """Last price by key."""
@@ -52,28 +54,17 @@ class Tape:
         tick = quote.tick
         price = tick.ltp_paise
         self.last_paise[tick.key] = price
+        reach = self._ranges.upto(tick)
         day = self._prints.get(tick.key)
         if day is None:
             close = self._previous_close_paise.get(tick.key, 0)
-            day = self._prints[tick.key] = DayPrint(quote, price, price, price, close, tick.oi, tick.oi)
-            return day
+            day = self._prints[tick.key] = DayPrint(quote, 0, 0, 0, close, 0, 0)
         traded = tick.volume - day.quote.tick.volume
         if traded > 0:
             day.last_quantity = traded
             day.turnover_paise += traded * price
             day.volume_seen += traded
         day.quote = quote
-        day.high_paise = max(day.high_paise, price)
-        day.low_paise = min(day.low_paise, price)
-        day.oi_high = max(day.oi_high, tick.oi)
-        day.oi_low = min(day.oi_low, tick.oi)
+        day.open_paise, day.high_paise, day.low_paise = reach.open_paise, reach.high_paise, reach.low_paise
+        day.oi_high, day.oi_low = reach.oi_high, reach.oi_low
         return day
-
-    def recall(self, key: int, candles: tuple[Candle, ...]) -> None:
-        """Put the day's earlier candles of an index under what has been seen of it."""
-        day = self._prints.get(key)
-        if day is None or not candles:
-            return
-        day.open_paise = candles[0].open_paise
-        day.high_paise = max(day.high_paise, *(candle.high_paise for candle in candles))
-        day.low_paise = min(day.low_paise, *(candle.low_paise for candle in candles))

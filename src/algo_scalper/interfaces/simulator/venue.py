@@ -507,12 +507,7 @@ class Venue:
             self._flush(depth)
 
     def _quoted(self, delivery: Quoted) -> None:
-        key = delivery.quote.tick.key
-        is_first = self.desk.tape.get(key) is None
-        day = self.desk.tape.take(self._thinned(delivery.quote))
-        if is_first and key in self.desk.indices:
-            self.desk.tape.recall(key, self.desk.candles_today(key))
-        day = self._as_shown(day)
+        day = self._as_shown(self.desk.tape.take(self._thinned(delivery.quote)))
         for session in self.feeds:
             session.add(day)
         for depth in self.depths:
@@ -555,7 +550,7 @@ class Venue:
             return
         desk, contract = self.desk, self.desk.contracts[row.key]
         alert = order_alert(
-            row, record, contract, desk.last_fill_paise(row), desk.last_paise(row.key), desk.client_id
+            row, record, contract, desk.last_fill_paise(row), desk.last_paise(row.key), desk.client_id, desk.stamps
         ).decode()
         self._wire.updates(alert, self._send_update)
 
@@ -641,6 +636,7 @@ class Venue:
             self.later(at_ns - now_ns, lambda: self.break_something(put_off))
             return
         self.faults.apply(request, now_ns)
+        self.desk.stamps.skew(now_ns, round(self.faults.skew_s * NS_PER_SECOND))
         how = End.ABORT if request.hard else End.RESET
         if request.freeze_s:
             self.later(self.faults.frozen_until_ns - now_ns, self._thaw)

@@ -23,7 +23,8 @@ from algo_scalper.interfaces.simulator.orders_in import (
 )
 from algo_scalper.interfaces.simulator.paths.orders import CANNOT, cancelled
 from algo_scalper.interfaces.simulator.replies import Reply, bad_input, java_rupees, order_error, refused, success
-from algo_scalper.interfaces.simulator.rows import DRV_TYPE, NEVER, ist_text
+from algo_scalper.interfaces.simulator.rows import DRV_TYPE
+from algo_scalper.interfaces.simulator.stamps import NEVER
 from algo_scalper.simulation.admission import malformed
 from algo_scalper.simulation.broker_hand import BrokerHand
 from algo_scalper.simulation.exchange import FOREIGN_ID
@@ -149,9 +150,9 @@ def _row(desk: Desk, one: ForeverOrder, leg: ForeverLeg, hand: BrokerHand) -> di
         "price": java_rupees(leg.price_paise),
         "triggerPrice": java_rupees(leg.trigger_paise),
         "legName": leg.name,
-        "createTime": ist_text(one.created_ns),
-        "updateTime": ist_text(one.updated_ns),
-        "exchangeTime": ist_text(one.updated_ns) if leg.placed_id else NEVER,
+        "createTime": desk.stamps.text(one.created_ns),
+        "updateTime": desk.stamps.text(one.updated_ns),
+        "exchangeTime": desk.stamps.text(one.updated_ns) if leg.placed_id else NEVER,
         "drvExpiryDate": contract.expiry.isoformat(),
         "drvOptionType": DRV_TYPE[contract.option_type],
         "drvStrikePrice": java_rupees(contract.strike_paise),

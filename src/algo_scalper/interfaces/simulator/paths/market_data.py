@@ -15,13 +15,12 @@ from algo_scalper.interfaces.simulator.limits import Family
 from algo_scalper.interfaces.simulator.master import UNDERLYING_TOKEN
 from algo_scalper.interfaces.simulator.orders_in import SEGMENTS, Refused, body_object
 from algo_scalper.interfaces.simulator.replies import Reply, data_error, data_success
-from algo_scalper.interfaces.simulator.tape import DayPrint
 
 MOST_QUOTED = 1_000
 _INVALID_SECURITY = (400, 813, "Invalid SecurityId")
 
 
-def _snapshots(desk: Desk, call: Call, print_one: Callable[[DayPrint], dict[str, object]]) -> Reply:
+def _snapshots(desk: Desk, call: Call, print_one: Callable[[int], dict[str, object]]) -> Reply:
     """Segments and ids in the order of their text; what is not listed is left out without a word."""
     try:
         body = body_object(call.body)
@@ -34,7 +33,7 @@ def _snapshots(desk: Desk, call: Call, print_one: Callable[[DayPrint], dict[str,
     for name, ids in asked.items():
         keys = {instrument_key(Segment[name], number) for number in ids if isinstance(number, int) and _is_id(number)}
         listed = sorted(keys & desk.known, key=lambda key: str(key_security_id(key)))
-        data[name] = {str(key_security_id(key)): print_one(desk.day_print(key)) for key in listed}
+        data[name] = {str(key_security_id(key)): print_one(key) for key in listed}
     return data_success(data)
 
 
@@ -43,15 +42,16 @@ def _is_id(number: int) -> bool:
 
 
 def _ltp(desk: Desk, call: Call, _: str) -> Reply:
-    return _snapshots(desk, call, data_rows.ltp_body)
+    return _snapshots(desk, call, lambda key: data_rows.ltp_body(desk.last_paise(key)))
 
 
 def _ohlc(desk: Desk, call: Call, _: str) -> Reply:
-    return _snapshots(desk, call, data_rows.ohlc_body)
+    return _snapshots(desk, call, lambda key: data_rows.ohlc_body(desk.day_print(key)))
 
 
 def _quote(desk: Desk, call: Call, _: str) -> Reply:
-    return _snapshots(desk, call, data_rows.quote_body)
+    skew_s = desk.stamps.now_skew_s
+    return _snapshots(desk, call, lambda key: data_rows.quote_body(desk.day_print(key), skew_s))
 
 
 def either(body: dict[str, object], field: str) -> object:
@@ -97,7 +97,8 @@ def _chain(desk: Desk, call: Call, _: str) -> Reply | Asked:
 
     def shape(chain: OptionChain) -> Reply:
         tops = partial(desk.top_quantities, at_ns=chain.at_ns)
-        return data_success(data_rows.chain_data(chain, desk.contracts, desk.world.previous_close_paise, tops))
+        closes = desk.world.previous_close_paise
+        return data_success(data_rows.chain_data(chain, desk.contracts, closes, desk.previous_oi, tops))
 
     return ChainAsked(underlying, expiry, shape)
 

@@ -106,7 +106,7 @@ def order_rows(desk: Desk, found: Iterable[BrokerOrder]) -> list[dict[str, objec
     for row in sorted(found, key=lambda row: row.broker_id, reverse=True):
         record = desk.order(row.broker_id)
         if record is not None:
-            printed.append(rows.order_row(row, record, desk.contracts[row.key], desk.client_id))
+            printed.append(rows.order_row(row, record, desk.contracts[row.key], desk.client_id, desk.stamps))
     return printed
 
 
@@ -140,7 +140,7 @@ def _trades(desk: Desk, _: Call, order_id: str) -> BookAsked:
     return BookAsked(
         lambda _: success(
             [
-                rows.trade_row(fill, record, desk.contracts[fill.key], desk.client_id)
+                rows.trade_row(fill, record, desk.contracts[fill.key], desk.client_id, desk.stamps)
                 for fill, record in desk.fills()
                 if order_id in ("", fill.broker_id)
             ]

@@ -55,7 +55,7 @@ def _charges(desk: Desk, order: ExchangeOrder) -> Charges:
 
 def _row(desk: Desk, order: ExchangeOrder, at_ns: int) -> dict[str, object]:
     contract, charges = desk.contracts[order.key], _charges(desk, order)
-    return rows.history_row(order, contract, charges, at_ns, display_name(contract), desk.client_id)
+    return rows.history_row(order, contract, charges, at_ns, display_name(contract), desk.client_id, desk.stamps)
 
 
 def _ledger(desk: Desk, call: Call, _: str) -> Reply | Asked:

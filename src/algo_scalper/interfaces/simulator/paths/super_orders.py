@@ -151,7 +151,7 @@ def _list(desk: Desk, _: Call, __: str) -> Reply:
 
 
 def _row(desk: Desk, one: SuperOrder, record: ExchangeOrder) -> dict[str, object]:
-    row = rows.order_row(record.row(), record, desk.contracts[one.key], desk.client_id)
+    row = rows.order_row(record.row(), record, desk.contracts[one.key], desk.client_id, desk.stamps)
     return {
         **row,
         "orderStatus": shown_status(one, record),

@@ -1,4 +1,9 @@
-"""``/alerts/orders``: conditions that place orders once they are met."""
+"""``/alerts/orders``: conditions that place orders once they are met.
+
+Taken is only what can be looked at: a price of this market, or an indicator on enough closed candles of one of its
+indices. Everything else documented (equities, candles of a day, an average longer than the candles there are) is refused
+as the broker refuses charts without data.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +27,26 @@ from algo_scalper.interfaces.simulator.orders_in import (
     whole,
 )
 from algo_scalper.interfaces.simulator.paths.orders import CANNOT
-from algo_scalper.interfaces.simulator.replies import Reply, bad_input, order_error, success
+from algo_scalper.interfaces.simulator.replies import Reply, bad_input, no_data, order_error, success
+from algo_scalper.interfaces.simulator.technicals import FRAMES, INDICATORS
 from algo_scalper.simulation.broker_hand import OrderTemplate
-from algo_scalper.simulation.triggers import ACTIVE, CANCELLED, COMPARISONS, OPERATORS, PRICE_WITH_VALUE, PriceTrigger
+from algo_scalper.simulation.triggers import (
+    ACTIVE,
+    CANCELLED,
+    CLOSE,
+    COMPARISONS,
+    OPERATORS,
+    PRICE_WITH_VALUE,
+    TECHNICAL_WITH_INDICATOR,
+    TECHNICAL_WITH_VALUE,
+    Trigger,
+)
 
 _SEGMENTS = {name: Segment[name] for name in ("NSE_EQ", "BSE_EQ", "IDX_I")}
+_MINUTES = {**FRAMES, "DAY": 0, "DATE": 0}
+"""Of a time frame; 0 for those that are documented and have no candles here."""
+_ONCE = "ONCE"
+_NAMES = {name: name for name in INDICATORS}
 _PRODUCTS = {product.value: product for product in Product}
 _ORDER_TYPES = {"LIMIT": 1, "MARKET": 0, "STOP_LOSS": 2, "STOP_LOSS_MARKET": 3}
 _MOST_ORDERS = 15
@@ -63,7 +83,7 @@ def _modify(desk: Desk, call: Call, alert_id: str) -> Reply | Asked:
     return write_barred(desk) or DeedAsked(act)
 
 
-def _read(desk: Desk, call: Call) -> PriceTrigger | Reply:
+def _read(desk: Desk, call: Call) -> Trigger | Reply:
     try:
         body = own_body(call.body, desk.client_id)
         condition, orders = body.get("condition"), body.get("orders")
@@ -76,28 +96,68 @@ def _read(desk: Desk, call: Call) -> PriceTrigger | Reply:
         return bad_input()
 
 
-def _trigger(desk: Desk, condition: dict[str, object], orders: list[object]) -> PriceTrigger:
+def _trigger(desk: Desk, condition: dict[str, object], orders: list[object]) -> Trigger:
     """Raises `Refused`, and ValueError for a date that is none."""
     comparison = choice(condition, "comparisonType", {name: name for name in COMPARISONS})
     operator = choice(condition, "operator", {name: name for name in OPERATORS})
     segment = choice(condition, "exchangeSegment", _SEGMENTS)
     key = instrument_key(segment, whole(condition.get("securityId")))
-    value = paise(condition.get("comparingValue")) if comparison == PRICE_WITH_VALUE else 0
-    if (comparison == PRICE_WITH_VALUE and not value) or (segment is Segment.IDX_I and key not in desk.known):
+    if condition.get("frequency", _ONCE) != _ONCE:
         raise Refused(bad_input())
+    minutes, indicator, against, value = 0, "", "", 0
+    if comparison == PRICE_WITH_VALUE:
+        value = _level(condition.get("comparingValue"))
+        if value <= 0:
+            raise Refused(bad_input())
+    else:
+        minutes = choice(condition, "timeFrame", _MINUTES)
+        indicator = choice(condition, "indicatorName", _NAMES)
+        if comparison == TECHNICAL_WITH_VALUE:
+            value = _level(condition.get("comparingValue"))
+        elif comparison == TECHNICAL_WITH_INDICATOR:
+            against = choice(condition, "comparingIndicatorName", _NAMES)
+        else:
+            against = CLOSE
     expires = condition.get("expDate")
-    return PriceTrigger(
+    found = Trigger(
         alert_id="",
         key=key,
         comparison=comparison,
         operator=operator,
-        value_paise=value,
+        value=value,
         expires=date.fromisoformat(str(expires)) if expires else desk.day + timedelta(days=365),
         orders=[_template(desk, order) for order in orders],
         condition=_plain(condition),
         order_rows=[_plain(order) for order in orders if isinstance(order, dict)],
         created_ns=0,
+        minutes=minutes,
+        indicator=indicator,
+        against=against,
     )
+    if not _can_be_seen(desk, found):
+        raise Refused(no_data())
+    return found
+
+
+def _can_be_seen(desk: Desk, one: Trigger) -> bool:
+    """Has the market what the condition is about, now and not only later in the day?"""
+    if one.comparison == PRICE_WITH_VALUE:
+        return one.key in desk.known
+    names = (one.indicator, one.against) if one.against else (one.indicator,)
+    read = desk.technicals.reading
+    return bool(
+        one.key in desk.indices and one.minutes and all(read(one.key, one.minutes, name) is not None for name in names)
+    )
+
+
+def _level(value: object) -> int:
+    """What is compared with, in hundredths; an indicator's may lie at 0 and below. Raises `Refused`."""
+    text = str(value)
+    try:
+        size = paise(text.removeprefix("-"))
+    except Refused:
+        raise Refused(bad_input()) from None  # not in the words for a price off its tick
+    return -size if text.startswith("-") else size
 
 
 def _plain(row: dict[str, object]) -> _Plain:
@@ -155,12 +215,12 @@ def _list(desk: Desk, _: Call, __: str) -> Reply:
     return success([_row(desk, one) for one in reversed(desk.standing.price_triggers.values())])
 
 
-def _row(desk: Desk, one: PriceTrigger) -> dict[str, object]:
+def _row(desk: Desk, one: Trigger) -> dict[str, object]:
     return {
         "alertId": one.alert_id,
         "alertStatus": one.status,
-        "createdTime": _utc_text(one.created_ns),
-        "triggeredTime": _utc_text(one.triggered_ns) if one.triggered_ns else None,
+        "createdTime": _utc_text(desk.stamps.at(one.created_ns)),
+        "triggeredTime": _utc_text(desk.stamps.at(one.triggered_ns)) if one.triggered_ns else None,
         "lastPrice": f"{(one.last_paise or desk.last_paise(one.key)) / 100:.2f}",
         "condition": one.condition,
         "orders": one.order_rows,
