@@ -235,9 +235,9 @@ def orders(market: MarketDay) -> None:
 def stepped_row(what: str, market: MarketDay, keys: Sequence[int]) -> tuple[str, ...]:
     world = world_of(market, 0)
     venue = Venue(Desk(world), limited=False)
-    session = venue.open_feed()
+    session = venue.sockets.open_feed()
     for text in wanting(keys):
-        venue.feed_text(session, text)
+        venue.sockets.feed_text(session, text)
     size = steps = 0
     began = time.process_time()
     while (at_ns := venue.next_ns()) is not None:

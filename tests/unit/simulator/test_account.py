@@ -176,7 +176,7 @@ async def test_a_partner_s_consent_and_its_login_on_the_order_socket() -> None:
             await socket.send_str(json.dumps(login))
             if good:
                 await visitor.ask("GET", "/v2/fundlimit")
-                assert [session.logged_in for session in server.venue.order_sockets] == [True]
+                assert [session.logged_in for session in server.venue.sockets.orders] == [True]
             else:
                 assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE)
             await socket.close()
@@ -260,7 +260,7 @@ async def test_a_feed_is_cut_off_when_the_plan_ends() -> None:
     async with serving() as (server, visitor):
         feed = await visitor.feed()
         await feed.send_str(subscribe(15, NIFTY.key))
-        while not server.venue.feeds:
+        while not server.venue.sockets.feeds:
             await visitor.ask("GET", "/v2/fundlimit")
         await visitor.ask("POST", "/sim/account", {"data_plan": False})
         frames = [frame async for frame in rest(feed)]

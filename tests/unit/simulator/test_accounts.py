@@ -125,7 +125,7 @@ async def test_order_updates_go_to_the_account_alone_and_a_partner_hears_his_own
         await house.send_str(json.dumps(login))
         await until(
             lambda: (
-                [[one.logged_in for one in venue.order_sockets] for venue in server.brokerage.venues]
+                [[one.logged_in for one in venue.sockets.orders] for venue in server.brokerage.venues]
                 == [[], [True], [True, True]]
             )
         )
@@ -143,8 +143,8 @@ async def test_rate_limits_and_feed_connections_are_counted_for_each_account() -
         theirs = [venue.limits for venue in server.brokerage.venues]
         assert [limits.take(Family.QUOTE, 0) for limits in (theirs[0], theirs[0], theirs[1])] == [True, False, True]
         feeds = [await who.feed() for who in (*[visitor] * 5, meera(visitor))]
-        assert [len(venue.feeds) for venue in server.brokerage.venues] == [5, 1]
-        assert not any(feed.outbox.ended for feed in server.venue.feeds)
+        assert [len(venue.sockets.feeds) for venue in server.brokerage.venues] == [5, 1]
+        assert not any(feed.outbox.ended for feed in server.venue.sockets.feeds)
         assert len(feeds) == 6
 
 
@@ -156,7 +156,7 @@ async def test_all_accounts_see_one_market() -> None:
             feed = await who.feed()
             await feed.send_str(subscribe(17, NIFTY.key))
             frames.append(feed)
-        await until(lambda: all(feed.modes for venue in server.brokerage.venues for feed in venue.feeds))
+        await until(lambda: all(feed.modes for venue in server.brokerage.venues for feed in venue.sockets.feeds))
         for _ in range(20):
             await pass_time(server, clock)
         packets: list[list[bytes]] = [[], []]
@@ -170,11 +170,11 @@ async def test_a_fault_meets_all_or_the_one_it_names() -> None:
     async with serving(others=(MEERA, RAVI)) as (server, visitor):
         feeds = [await who.feed() for who in (visitor, meera(visitor), ravi(visitor))]
         await visitor.json("POST", "/sim/faults", {"fault": "token-dies", "account": "1100000001"})
-        assert [len(venue.feeds) for venue in server.brokerage.venues] == [1, 0, 1]
+        assert [len(venue.sockets.feeds) for venue in server.brokerage.venues] == [1, 0, 1]
         assert (await meera(visitor).ask("GET", "/v2/orders"))[0] == 401
         assert (await ravi(visitor).ask("GET", "/v2/orders"))[0] == 200
         await visitor.json("POST", "/sim/faults", {"drop_feeds": True, "hand": {"buy": 65}, "mint": True})
-        assert [len(venue.feeds) for venue in server.brokerage.venues] == [0, 0, 0]
+        assert [len(venue.sockets.feeds) for venue in server.brokerage.venues] == [0, 0, 0]
         assert [venue.faults.met["hand"] for venue in server.brokerage.venues] == [1, 0, 0]
         assert [venue.desk.account.minted is not None for venue in server.brokerage.venues] == [True, False, False]
         unknown = await visitor.json("POST", "/sim/faults", {"drop_feeds": True, "account": "77"})
@@ -284,7 +284,7 @@ async def test_an_engine_steps_its_own_account_and_the_others_share_its_time() -
         await engine.subscribe(17, NIFTY.key)
         other = await visitor.feed()
         await other.send_str(subscribe(17, NIFTY.key))
-        await until(lambda: any(feed.modes for feed in server.venue.feeds))
+        await until(lambda: any(feed.modes for feed in server.venue.sockets.feeds))
         number = engine.request("POST", "/v2/orders", bought("1100000001"))
         assert json.loads((await engine.until(number))[1])["orderStatus"] == "TRANSIT"
         for _ in range(30):

@@ -101,7 +101,7 @@ async def test_twenty_levels_carry_fifty_instruments_and_two_hundred_one() -> No
         for message in depth_messages(20, 23, keys[:50]):
             await twenty.send_str(message.decode())
         await status_of(visitor)
-        assert [len(session.keys) for session in server.venue.depths] == [50]
+        assert [len(session.keys) for session in server.venue.sockets.depths] == [50]
         for message in depth_messages(20, 23, keys[50:]):
             await twenty.send_str(message.decode())
         assert depth_disconnect_reason((await twenty.receive()).data) == 804
@@ -130,10 +130,10 @@ async def test_only_contracts_of_the_nse_have_depth_and_each_is_left_by_its_own_
         await depth.send_str("{")
         await depth.send_bytes(bytes(83))
         await status_of(visitor)
-        assert list(server.venue.depths[0].keys) == [CALL.key]
+        assert list(server.venue.sockets.depths[0].keys) == [CALL.key]
         await depth.send_str(json.dumps({**ask, "RequestCode": 24}))
         await status_of(visitor)
-        assert list(server.venue.depths[0].keys) == []
+        assert list(server.venue.sockets.depths[0].keys) == []
         await depth.send_str('{"RequestCode":12}')
         assert (await depth.receive()).type is aiohttp.WSMsgType.CLOSE
         await depth.close()
@@ -169,7 +169,7 @@ async def test_an_applications_token_is_reset_at_two_hundred_levels_and_welcome_
                 raw.recv(100)
         twenty = await depth_socket(visitor, 20, token=token)
         await status_of(visitor)
-        assert not server.venue.depths[0].outbox.ended
+        assert not server.venue.sockets.depths[0].outbox.ended
         await twenty.close()
 
 
@@ -178,6 +178,6 @@ async def test_depth_counts_among_the_five_connections() -> None:
         depth = await depth_socket(visitor, 20)
         feeds = [await visitor.feed() for _ in range(5)]
         assert depth_disconnect_reason((await depth.receive()).data) == 805
-        assert [feed.number for feed in server.venue.feeds] == [2, 3, 4, 5, 6]
+        assert [feed.number for feed in server.venue.sockets.feeds] == [2, 3, 4, 5, 6]
         for each in (depth, *feeds):
             await each.close()

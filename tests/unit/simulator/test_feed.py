@@ -147,7 +147,7 @@ async def test_a_mode_is_left_by_its_own_code_only() -> None:
         await engine.subscribe(16, NIFTY.key)
         await engine.step()
         engine.feed_frames.clear()
-        assert server.venue.feeds[0].modes == {NIFTY.key: Mode.QUOTE}, "16 is not how a quote is left"
+        assert server.venue.sockets.feeds[0].modes == {NIFTY.key: Mode.QUOTE}, "16 is not how a quote is left"
         await engine.leave()
 
 
@@ -206,7 +206,7 @@ async def test_a_sixth_connection_costs_the_first_with_805() -> None:
         feeds = [await visitor.feed(path="/") for _ in range(6)]
         message = await feeds[0].receive()
         assert disconnect_reason(message.data) == 805
-        assert [feed.number for feed in server.venue.feeds] == [2, 3, 4, 5, 6]
+        assert [feed.number for feed in server.venue.sockets.feeds] == [2, 3, 4, 5, 6]
         for feed in feeds:
             await feed.close()
 
@@ -317,5 +317,5 @@ async def test_pings_come_every_ten_seconds_and_silence_for_forty_costs_the_conn
 
 async def settled(server: SimulatorServer, visitor: Visitor) -> None:
     """One round trip: the connection's tasks have begun by then."""
-    assert server.venue.feeds
+    assert server.venue.sockets.feeds
     await visitor.ask("GET", "/sim/status")

@@ -136,7 +136,7 @@ class SteppedTime:
         self._seen.add(inquiry.sequence)
         inquiry.engine = self._brokerage.driven.engine
         self._pending[inquiry.sequence] = inquiry
-        self._brokerage.driven.counters.requests += 1
+        self._brokerage.driven.sockets.counters.requests += 1
         self.progress()
 
     def ready(self, ready: Ready) -> None:
@@ -146,7 +146,7 @@ class SteppedTime:
 
     def progress(self) -> None:
         """Step, if the engine is ready and everything it sent has arrived."""
-        ready, engine, counters = self._ready, self._engine, self._brokerage.driven.counters
+        ready, engine, counters = self._ready, self._engine, self._brokerage.driven.sockets.counters
         if ready is None or engine is None:
             return
         arrived = (counters.requests, counters.feed_in, counters.orders_in)

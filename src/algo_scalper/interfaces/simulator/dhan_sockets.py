@@ -14,7 +14,8 @@ from algo_scalper.interfaces.simulator.connections import Connections
 from algo_scalper.interfaces.simulator.faults import FeedRefusal
 from algo_scalper.interfaces.simulator.http_answers import hang_up
 from algo_scalper.interfaces.simulator.outbox import End
-from algo_scalper.interfaces.simulator.venue import AUTHENTICATION_FAILED, OrderSession, Venue
+from algo_scalper.interfaces.simulator.subscribers import OrderSession
+from algo_scalper.interfaces.simulator.venue import AUTHENTICATION_FAILED, Venue
 
 INVALID_REQUEST = 814
 DEPTH_PATHS: dict[str, Depth] = {"/twentydepth": 20, "/twohundreddepth": 200, "/fulldepth": 200}
@@ -72,7 +73,7 @@ class DhanSockets:
         refusal = venue.faults.refuse_feeds
         socket = await self._connections.accept(request)
         self._time.begin()
-        session = venue.open_feed()
+        session = venue.sockets.open_feed()
         query = request.query
         reason = venue.feed_refusal(query.get("token", ""), query.get("clientId", ""))
         if refusal is FeedRefusal.DISCONNECT or reason:
@@ -83,13 +84,13 @@ class DhanSockets:
         def text(data: str) -> None:
             if not session.outbox.ended:
                 self._time.catch_up()
-                venue.feed_text(session, data)
+                venue.sockets.feed_text(session, data)
                 self._time.progress()
 
         try:
             await self._connections.converse(request, socket, session.outbox, text)
         finally:
-            venue.close_feed(session)
+            venue.sockets.close_feed(session)
         return socket
 
     async def _depth_socket(self, request: web.Request, venue: Venue) -> web.StreamResponse:
@@ -100,7 +101,7 @@ class DhanSockets:
             return hang_up(request, End.ABORT)
         socket = await self._connections.accept(request)
         self._time.begin()
-        session = venue.open_depth(levels)
+        session = venue.sockets.open_depth(levels)
         reason = venue.feed_refusal(token, client_id)
         if venue.faults.refuse_feeds is FeedRefusal.DISCONNECT or reason:
             session.disconnect(reason or AUTHENTICATION_FAILED)
@@ -110,47 +111,47 @@ class DhanSockets:
         def text(data: str) -> None:
             if not session.outbox.ended:
                 self._time.catch_up()
-                venue.depth_text(session, data)
+                venue.sockets.depth_text(session, data)
                 self._time.progress()
 
         try:
             await self._connections.converse(request, socket, session.outbox, text)
         finally:
-            venue.close_depth(session)
+            venue.sockets.close_depth(session)
         return socket
 
     async def _order_socket(self, request: web.Request, nobodys: Venue) -> web.StreamResponse:
         socket = await self._connections.accept(request)
         self._time.begin()
         session = OrderSession()
-        nobodys.order_sockets.append(session)
+        nobodys.sockets.orders.append(session)
 
         def text(data: str) -> None:
             if not session.logged_in and not session.outbox.ended:
                 self._log_in(session, nobodys, data)
             else:
-                nobodys.counters.orders_in += 1
+                nobodys.sockets.counters.orders_in += 1
             self._time.progress()
 
         try:
             await self._connections.converse(request, socket, session.outbox, text)
         finally:
             for venue in self._brokerage.venues:
-                venue.close_orders(session)
+                venue.sockets.close_orders(session)
         return socket
 
     def _log_in(self, session: OrderSession, nobodys: Venue, data: str) -> None:
         """The first message of an order connection; a bad one loses the connection without a word."""
         venues = self._logged_in(data)
         for venue in venues or [nobodys]:
-            venue.counters.orders_in += 1
+            venue.sockets.counters.orders_in += 1
         if not venues:
             session.outbox.end(End.RESET)
             return
         if nobodys not in venues:
-            nobodys.close_orders(session)
+            nobodys.sockets.close_orders(session)
         for venue in venues:
-            venue.order_login(session)
+            venue.sockets.order_login(session)
 
     def _logged_in(self, data: str) -> list[Venue]:
         try:

@@ -148,7 +148,7 @@ class SimulatorServer:
             with suppress(asyncio.CancelledError):
                 await self._pacing
         for venue in self.brokerage.venues:
-            for session in (*venue.data_sockets, *venue.order_sockets):
+            for session in (*venue.sockets.data, *venue.sockets.orders):
                 session.outbox.end(End.CLOSE)
             venue.on_change()
         if self._runner is not None:

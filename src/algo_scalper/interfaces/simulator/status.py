@@ -27,7 +27,7 @@ def status(venue: Venue) -> dict[str, object]:
         },
         "feeds": [
             {"number": feed.number, "instruments": len(feed.modes), "messages": feed.outbox.sent}
-            for feed in venue.feeds
+            for feed in venue.sockets.feeds
         ],
         "depths": [
             {
@@ -36,10 +36,10 @@ def status(venue: Venue) -> dict[str, object]:
                 "instruments": len(depth.keys),
                 "messages": depth.outbox.sent,
             }
-            for depth in venue.depths
+            for depth in venue.sockets.depths
         ],
         "order_sockets": [
-            {"logged_in": session.logged_in, "messages": session.outbox.sent} for session in venue.order_sockets
+            {"logged_in": session.logged_in, "messages": session.outbox.sent} for session in venue.sockets.orders
         ],
         "orders": len(book.orders),
         "order_rows": [
@@ -80,7 +80,7 @@ def status(venue: Venue) -> dict[str, object]:
         "faults": venue.faults,
         "held": venue.held,
         "rate_limited": venue.limits.refused,
-        "counters": venue.counters,
+        "counters": venue.sockets.counters,
         "served": venue.served,
     }
 
@@ -92,7 +92,7 @@ def accounts(brokerage: Brokerage) -> list[dict[str, object]]:
             "client_id": venue.desk.client_id,
             "name": venue.desk.account.facts.name,
             "token": _token(venue),
-            "sockets": len(venue.data_sockets) + len(venue.order_sockets),
+            "sockets": len(venue.sockets.data) + len(venue.sockets.orders),
         }
         for venue in brokerage.venues
     ]

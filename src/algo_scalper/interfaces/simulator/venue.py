@@ -8,19 +8,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 
 import msgspec
 
 from algo_scalper.adapters.dhan.depth import Depth
 from algo_scalper.domain.commands import PlaceOrder
 from algo_scalper.domain.events import BookRead
-from algo_scalper.domain.instruments import key_security_id
-from algo_scalper.domain.market import OptionChain, Quote
-from algo_scalper.domain.orders import Side
+from algo_scalper.domain.market import OptionChain
 from algo_scalper.domain.ports import Accepted, Rejected
-from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, tick_down, tick_up
+from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND
 from algo_scalper.interfaces.simulator.account import APP, AccountFacts
 from algo_scalper.interfaces.simulator.calls import (
     Access,
@@ -32,14 +29,13 @@ from algo_scalper.interfaces.simulator.calls import (
     Endpoint,
     OrderAsked,
 )
-from algo_scalper.interfaces.simulator.depth_feed import DepthSession
 from algo_scalper.interfaces.simulator.desk import Desk
 from algo_scalper.interfaces.simulator.endpoints import budget_key, find, turned_away, without_data_plan
 from algo_scalper.interfaces.simulator.fault_names import due_ns
-from algo_scalper.interfaces.simulator.faults import FaultRequest, Faults, Hand, TokenState
-from algo_scalper.interfaces.simulator.feed import FeedSession, Interest
+from algo_scalper.interfaces.simulator.faults import FaultRequest, Faults, TokenState
 from algo_scalper.interfaces.simulator.limits import RateLimits
-from algo_scalper.interfaces.simulator.outbox import End, Outbox
+from algo_scalper.interfaces.simulator.outbox import End
+from algo_scalper.interfaces.simulator.person import Person
 from algo_scalper.interfaces.simulator.replies import (
     Reply,
     internal_error,
@@ -48,16 +44,13 @@ from algo_scalper.interfaces.simulator.replies import (
     order_error,
     rate_limited,
 )
-from algo_scalper.interfaces.simulator.rows import order_alert
-from algo_scalper.interfaces.simulator.tape import DayPrint
+from algo_scalper.interfaces.simulator.subscribers import Counters, Subscribers
 from algo_scalper.interfaces.simulator.wire import Wire
 from algo_scalper.simulation.account_book import PLAIN
-from algo_scalper.simulation.faults import thinned
 from algo_scalper.simulation.world import (
     Answer,
     BookQuery,
     ChainQuery,
-    Delivery,
     Done,
     Errand,
     Push,
@@ -65,14 +58,10 @@ from algo_scalper.simulation.world import (
     Quoted,
 )
 
-MOST_FEEDS = 5
-"""Market feed and depth together."""
-TOO_MANY_CONNECTIONS = 805
 NOT_SUBSCRIBED = 806
 TOKEN_EXPIRED = 807
 AUTHENTICATION_FAILED = 808
 ON_REQUEST = "RMS:<orderId>:Rejected by the simulator on request"
-_HAND_SLIP_BPS = 1_000
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -100,31 +89,12 @@ class Inquiry(msgspec.Struct):
     """Answered or lost, perhaps on its way out still."""
 
 
-class Counters(msgspec.Struct):
-    """Messages since the stepped engine attached."""
-
-    requests: int = 0
-    feed_in: int = 0
-    orders_in: int = 0
-    feed_out: int = 0
-    orders_out: int = 0
-
-
 class Stepped(msgspec.Struct, frozen=True):
     """The numbers of the requests that ended in a step, in order."""
 
     answered: list[int]
     lost: list[int]
     """Their connections were closed without an answer."""
-
-
-class OrderSession:
-    """One order-update connection; silent until it has logged in."""
-
-    def __init__(self) -> None:
-        self.outbox = Outbox()
-        self.logged_in = False
-        self.received = 0
 
 
 class Venue:
@@ -138,10 +108,6 @@ class Venue:
         self.limited = limited
         self.time_runs = False
         """Does virtual time move by itself? While it stands only a stepped engine's requests count against a rate."""
-        self.counters = Counters()
-        self.feeds: list[FeedSession] = []
-        self.depths: list[DepthSession] = []
-        self.order_sockets: list[OrderSession] = []
         self.on_change: Callable[[], None] = lambda: None
         """Called when the account changed, before anybody is told, and every second: for the state file."""
         self.on_schedule: Callable[[], None] = lambda: None
@@ -150,7 +116,6 @@ class Venue:
         """The number of stepped engines that have attached."""
         self.served: Counter[str] = Counter()
         """Requests by path and status, for ``/sim/status``."""
-        self._watched: Counter[int] = Counter()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._number = 0
         self._asked: dict[int, Inquiry] = {}
@@ -158,10 +123,11 @@ class Venue:
         self._lost: list[int] = []
         self._held: list[Inquiry] = []
         self._waiting: list[asyncio.Future[None]] = []
-        self._sockets_made = 0
         self._standing_keys: frozenset[int] = frozenset()
         self._token_ends_ns = 0
         self._wire = Wire(self.faults, desk.world.seed, lambda: self.world.now_ns, self.later)
+        self.sockets = Subscribers(desk, self.faults, self._wire, self.later, self._wake)
+        self._person = Person(desk, self.later)
         self.see_account(desk.account.facts)
 
     # Time
@@ -177,7 +143,14 @@ class Venue:
         deliveries = self.world.step(at_ns)
         while self._due and self._due[0][0] <= at_ns:
             heapq.heappop(self._due)[2]()
-        self._deliver(deliveries)
+        for delivery in deliveries:
+            if isinstance(delivery, Quoted):
+                self.sockets.quoted(delivery.quote)
+            elif isinstance(delivery, Push):
+                self.sockets.pushed(delivery.row)
+            else:
+                self._world_answered(delivery)
+        self.sockets.flush()
         self._attend_standing()
         self._count_refusals()
         # Futures and outboxes are filled; not a byte has left before this returns.
@@ -196,11 +169,9 @@ class Venue:
         acted = standing.react()
         wanted = standing.keys()
         if wanted != self._standing_keys:
-            fresh, gone = wanted - self._standing_keys, self._standing_keys - wanted
+            self.sockets.watch(wanted - self._standing_keys)
+            self.sockets.unwatch(sorted(self._standing_keys - wanted))
             self._standing_keys = wanted
-            self._watched.update(fresh)
-            self.world.watch(key for key in fresh if self._watched[key] == 1)
-            self._unwatch(sorted(gone))
             acted = True
         if acted:
             self.on_change()
@@ -210,6 +181,9 @@ class Venue:
         """Have ``action`` done ``after_ns`` from now, at least a nanosecond."""
         self._number += 1
         heapq.heappush(self._due, (self.world.now_ns + max(after_ns, 1), self._number, action))
+        self.on_schedule()
+
+    def _wake(self) -> None:
         self.on_schedule()
 
     # HTTP
@@ -374,194 +348,6 @@ class Venue:
             if not connection.done():
                 connection.set_result(None)
 
-    # Sockets
-
-    def open_feed(self) -> FeedSession:
-        """A new feed connection; the oldest goes when there are more than five."""
-        self._sockets_made += 1
-        session = FeedSession(self._sockets_made, self.desk.known)
-        self.feeds.append(session)
-        self._make_room()
-        return session
-
-    def open_depth(self, levels: Depth) -> DepthSession:
-        """A new depth connection; it counts among the five of the feed."""
-        self._sockets_made += 1
-        session = DepthSession(self._sockets_made, levels, self.desk.contracts, self.world.seed)
-        self.depths.append(session)
-        self._make_room()
-        return session
-
-    @property
-    def data_sockets(self) -> list[FeedSession | DepthSession]:
-        """Market feed and depth, as they are now."""
-        return [*self.feeds, *self.depths]
-
-    def _make_room(self) -> None:
-        if len(self.feeds) + len(self.depths) > MOST_FEEDS:
-            oldest = min(self.data_sockets, key=lambda session: session.number)
-            oldest.disconnect(TOO_MANY_CONNECTIONS)
-            self._close(oldest)
-
-    def _close(self, session: FeedSession | DepthSession) -> None:
-        if isinstance(session, FeedSession):
-            self.close_feed(session)
-        else:
-            self.close_depth(session)
-
-    def close_feed(self, session: FeedSession) -> None:
-        """The connection is gone; nobody watches for it any more."""
-        if session in self.feeds:
-            self.feeds.remove(session)
-            self._unwatch(session.modes)
-            session.modes.clear()
-            self._wire.forget(session.outbox)
-
-    def close_depth(self, session: DepthSession) -> None:
-        """The same for depth."""
-        if session in self.depths:
-            self.depths.remove(session)
-            self._unwatch(session.keys)
-            session.keys.clear()
-            self._wire.forget(session.outbox)
-
-    def feed_text(self, session: FeedSession, text: str) -> None:
-        """A text message came in on a feed connection."""
-        had = frozenset(session.modes)
-        interest = session.read(text)
-        self.counters.feed_in += 1
-        self._attend(session, interest, had)
-
-    def depth_text(self, session: DepthSession, text: str) -> None:
-        """A text message came in on a depth connection."""
-        had = frozenset(session.keys)
-        self._attend(session, session.read(text), had)
-
-    def _attend(self, session: FeedSession | DepthSession, interest: Interest, had: frozenset[int]) -> None:
-        fresh = [key for key in interest.wanted if not self._watched[key]]
-        self._watched.update(key for key in interest.wanted if key not in had)
-        if fresh:
-            self.world.watch(fresh)
-        again = [key for key in interest.wanted if key not in fresh]
-        if again:
-            self.later(self.world.latency.watch_ns, lambda: self._snapshot(session, again))
-        self._unwatch(interest.dropped)
-        self.on_schedule()
-
-    def _unwatch(self, keys: Iterable[int]) -> None:
-        gone = []
-        for key in keys:
-            self._watched[key] -= 1
-            if self._watched[key] <= 0:
-                del self._watched[key]
-                gone.append(key)
-        if gone:
-            self.world.unwatch(gone)
-
-    def _snapshot(self, session: FeedSession | DepthSession, keys: Iterable[int]) -> None:
-        """Instruments somebody watches already: the newcomer gets what was last printed."""
-        for key in keys:
-            if self.desk.tape.get(key) is None:
-                continue
-            day = self._as_shown(self.desk.day_print(key))
-            if isinstance(session, FeedSession):
-                session.add(day)
-            else:
-                session.add(day.quote)
-        self._flush(session)
-
-    def order_login(self, session: OrderSession) -> None:
-        """A connection has logged in to this account's order updates."""
-        session.logged_in = True
-        if session not in self.order_sockets:
-            self.order_sockets.append(session)
-
-    def close_orders(self, session: OrderSession) -> None:
-        """The connection is gone, or another account's."""
-        if session in self.order_sockets:
-            self.order_sockets.remove(session)
-
-    def _drop_feeds(self, how: End = End.RESET) -> None:
-        for session in self.data_sockets:
-            session.outbox.end(how)
-            self._close(session)
-
-    def _drop_order_sockets(self, how: End = End.RESET) -> None:
-        for session in self.order_sockets:
-            session.outbox.end(how)
-        self.order_sockets.clear()
-
-    # Deliveries
-
-    def _deliver(self, deliveries: Iterable[Delivery]) -> None:
-        for delivery in deliveries:
-            if isinstance(delivery, Quoted):
-                self._quoted(delivery)
-            elif isinstance(delivery, Push):
-                self._pushed(delivery)
-            else:
-                self._world_answered(delivery)
-        for session in self.feeds:
-            self._flush(session)
-        for depth in self.depths:
-            self._flush(depth)
-
-    def _quoted(self, delivery: Quoted) -> None:
-        day = self._as_shown(self.desk.tape.take(self._thinned(delivery.quote)))
-        for session in self.feeds:
-            session.add(day)
-        for depth in self.depths:
-            depth.add(day.quote)
-
-    def _thinned(self, quote: Quote) -> Quote:
-        """The book as it is shown: while it is made thin, one lot at each level."""
-        if self.world.now_ns >= self.faults.thin_until_ns:
-            return quote
-        contract = self.desk.contracts.get(quote.tick.key)
-        return thinned(quote, contract.lot) if contract is not None else quote
-
-    def _as_shown(self, day: DayPrint) -> DayPrint:
-        """With the trade time of a clock that may be wrong."""
-        skew_s = round(self.faults.skew_s)
-        if not skew_s:
-            return day
-        self.faults.meet("skew")
-        tick = msgspec.structs.replace(day.quote.tick, exchange_s=day.quote.tick.exchange_s + skew_s)
-        return msgspec.structs.replace(day, quote=msgspec.structs.replace(day.quote, tick=tick))
-
-    def _flush(self, session: FeedSession | DepthSession) -> None:
-        messages = session.take()
-        if messages and self.faults.feed_silent(self.world.now_ns):
-            self.faults.meet("stall_feed")
-            return
-        for message in messages:
-            self._wire.feed(session.outbox, message, partial(self._put_feed, session))
-
-    def _put_feed(self, session: FeedSession | DepthSession, message: bytes) -> None:
-        # A stepped engine counts what it gets on its feed; depth is nothing it waits for.
-        is_sent = session.outbox.put(message)
-        if isinstance(session, FeedSession):
-            self.counters.feed_out += is_sent
-
-    def _pushed(self, delivery: Push) -> None:
-        row = delivery.row
-        record = self.desk.order(row.broker_id)
-        if record is None:
-            return
-        desk, contract = self.desk, self.desk.contracts[row.key]
-        alert = order_alert(
-            row, record, contract, desk.last_fill_paise(row), desk.last_paise(row.key), desk.client_id, desk.stamps
-        ).decode()
-        self._wire.updates(alert, self._send_update)
-
-    def _send_update(self, text: str) -> None:
-        for session in self.order_sockets:
-            if session.logged_in:
-                self._wire.update(session.outbox, partial(self._put_update, session, text))
-
-    def _put_update(self, session: OrderSession, text: str) -> None:
-        self.counters.orders_out += session.outbox.put(text)
-
     def _world_answered(self, delivery: Answer) -> None:
         inquiry = self._asked.pop(delivery.token, None)
         if inquiry is None or inquiry.asked is None:
@@ -574,13 +360,13 @@ class Venue:
     def attached(self) -> None:
         """A stepped engine begins: counters from zero, answers owed to earlier ones are nobody's."""
         self.engine += 1
-        self.counters = Counters()
+        self.sockets.counters = Counters()
         self._answered, self._lost = [], []
 
     def detached(self) -> None:
         """The stepped engine is gone and its connections with it; the account keeps its books."""
-        self._drop_feeds()
-        self._drop_order_sockets()
+        self.sockets.drop_feeds()
+        self.sockets.drop_order_sockets()
 
     # The account
 
@@ -590,7 +376,7 @@ class Venue:
         if not facts.token_alive:
             self._token_died()
         elif not facts.data_plan:
-            self._disconnect_feeds(NOT_SUBSCRIBED)
+            self.sockets.disconnect_feeds(NOT_SUBSCRIBED)
         ends_ns = account.web_expires_ns if facts.token_expires else 0
         if ends_ns > self.world.now_ns and ends_ns != self._token_ends_ns:
             self._token_ends_ns = ends_ns
@@ -605,13 +391,8 @@ class Venue:
             self._token_died()
 
     def _token_died(self) -> None:
-        self._disconnect_feeds(TOKEN_EXPIRED)
-        self._drop_order_sockets()
-
-    def _disconnect_feeds(self, reason: int) -> None:
-        for session in self.data_sockets:
-            session.disconnect(reason)
-            self._close(session)
+        self.sockets.disconnect_feeds(TOKEN_EXPIRED)
+        self.sockets.drop_order_sockets()
 
     def resets(self, levels: Depth, token: str) -> bool:
         """Is a depth connection with this token reset without a word? An application's is, at 200 levels."""
@@ -656,15 +437,17 @@ class Venue:
         if request.token is TokenState.DEAD or request.mint:
             self._token_died()
         if request.drop_feeds or request.restart:
-            self.faults.met["drop_feeds"] += len(self.data_sockets)
-            self._drop_feeds(how)
+            self.faults.met["drop_feeds"] += len(self.sockets.data)
+            self.sockets.drop_feeds(how)
         if request.drop_order_sockets or request.restart:
-            self.faults.met["drop_order_sockets"] += len(self.order_sockets)
-            self._drop_order_sockets(how)
+            self.faults.met["drop_order_sockets"] += len(self.sockets.orders)
+            self.sockets.drop_order_sockets(how)
         if request.restart:
             self._forget_requests()
         if request.hand is not None:
-            self._hand(request.hand)
+            self.faults.meet("hand")
+            self._person.acts(request.hand)
+            self.on_schedule()
 
     def _count_refusals(self) -> None:
         """The exchange uses up the refusals it was given; what is left of them is shown."""
@@ -685,51 +468,6 @@ class Venue:
         for inquiry in waiting:
             self._end(inquiry, LOST)
         self.limits = RateLimits()
-
-    def _hand(self, hand: Hand) -> None:
-        """A person acts on the account from the broker's app."""
-        self.faults.meet("hand")
-        if not hand.cancel_floor:
-            self._hand_trades(hand)
-            return
-        for order in self.world.exchange.working():
-            mine = not hand.security_id or key_security_id(order.key) == hand.security_id
-            if mine and order.side is Side.SELL:
-                self.world.foreign_cancel(order.broker_id)
-        self.on_schedule()
-        if hand.sell or hand.buy:
-            self.later(NS_PER_SECOND, lambda: self._hand_trades(hand))
-
-    def _hand_trades(self, hand: Hand) -> None:
-        if hand.sell:
-            self._hand_sells(hand)
-        if hand.buy:
-            self._hand_buys(hand)
-
-    def _hand_buys(self, hand: Hand) -> None:
-        """More of what is held; of nothing held, the contract that was named."""
-        held = [position.key for position in self.world.book().positions if position.net_quantity > 0]
-        keys = [key for key in held if not hand.security_id or key_security_id(key) == hand.security_id]
-        named = [key for key in self.desk.contracts if key_security_id(key) == hand.security_id]
-        for key in (keys or named)[:1]:
-            contract = self.desk.contracts[key]
-            tick = self.desk.day_print(key).quote.tick
-            price_paise = tick.ask_paise or tick.ltp_paise
-            price_paise = tick_up(price_paise + price_paise * _HAND_SLIP_BPS // 10_000, contract.tick_paise)
-            self.world.foreign_place(key, Side.BUY, hand.buy, price_paise)
-        self.on_schedule()
-
-    def _hand_sells(self, hand: Hand) -> None:
-        for position in self.world.book().positions:
-            held = position.net_quantity
-            if held <= 0 or (hand.security_id and key_security_id(position.key) != hand.security_id):
-                continue
-            contract = self.desk.contracts[position.key]
-            quantity = held if isinstance(hand.sell, str) else min(hand.sell, held)
-            bid_paise = self.desk.day_print(position.key).quote.tick.bid_paise
-            price_paise = tick_down(bid_paise - bid_paise * _HAND_SLIP_BPS // 10_000, contract.tick_paise)
-            self.world.foreign_place(position.key, Side.SELL, quantity, max(price_paise, contract.tick_paise))
-        self.on_schedule()
 
 
 def _printed(asked: Asked, delivery: Answer) -> Reply:
