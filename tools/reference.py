@@ -49,7 +49,7 @@ REFUSALS: dict[RefusalReason, str] = {
     RefusalReason.EVENT_DAY: "A date in the events file.",
     RefusalReason.GAP_WAIT: "The index opened far from yesterday's close; see `guards.gap`.",
     RefusalReason.SPIKE_WAIT: "A one-minute move far beyond its time of day; see `guards.spike`.",
-    RefusalReason.EXPIRY_DAY: "The contract expires sooner than `expiry.min_dte` allows.",
+    RefusalReason.EXPIRY_DAY: "The contract expires sooner than `expiry.min_dte` allows, or today and costs under Rs 25.",
     RefusalReason.FEED_DOWN: "The market feed is lost or silent.",
     RefusalReason.ORDER_FEED_DOWN: "The order feed is lost: fills would come late.",
     RefusalReason.TERMS_CHANGED: (

@@ -15,6 +15,7 @@ from algo_scalper.adapters.dhan.client import DhanClient
 from algo_scalper.adapters.dhan.endpoints import INTRADAY
 from algo_scalper.adapters.dhan.failures import AskedTooOften, InputRefused, TokenRefused
 from algo_scalper.adapters.dhan.orders import at_market
+from algo_scalper.adapters.dhan.rest import DhanRest
 from algo_scalper.adapters.dhan.settings import DhanSettings
 from algo_scalper.adapters.dhan.values import iso_date
 from algo_scalper.domain.instruments import NIFTY, Segment, instrument_key, key_security_id
@@ -22,7 +23,7 @@ from algo_scalper.domain.orders import BrokerStatus, Side
 from algo_scalper.domain.ports import Accepted, Outcome
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_ns, ist_second
 from tests.unit.dhan.doubles import HandClock as AdapterClock
-from tests.unit.dhan.doubles import http_server
+from tests.unit.dhan.doubles import http_server, uncounted
 from tests.unit.dhan.recordings import recording
 from tests.unit.simulator.stage import DAY, WORD, HandClock, Visitor, near_call, serving, world_of
 
@@ -73,7 +74,8 @@ async def simulator() -> AsyncIterator[House]:
     world, clock = world_of(), HandClock()
     async with serving(world, clock, limited=False) as (server, _):
         settings = DhanSettings(WORD, WORD, f"http://127.0.0.1:{server.port}/v2")
-        async with DhanClient(settings, AdapterClock(), contracts={c.key: c for c in world.contracts}) as client:
+        real = AdapterClock()
+        async with DhanClient(settings, real, uncounted(real), {c.key: c for c in world.contracts}) as client:
             call = near_call(world.market)
             ask = world.market.quote(call.key, world.now_ns).tick.ask_paise
             command = at_market("c-1", call, Side.BUY, call.lot, ask)
@@ -90,7 +92,8 @@ async def recorded() -> AsyncIterator[House]:
         for unknown in ("/v2/orders/1", "/v2/orders/external/nobody"):
             server.answers[unknown] = [(200, [])]
         settings = DhanSettings("1100000001", "eyJ.secret.word", f"http://127.0.0.1:{server.port}/v2")
-        async with DhanClient(settings, AdapterClock()) as client:
+        real = AdapterClock()
+        async with DhanClient(settings, real, uncounted(real)) as client:
             yield House(client, RECORDED_OPTION, RECORDED_FROM)
 
 
@@ -215,13 +218,15 @@ async def refusing(house: str, path: str, name: str, fault: dict[str, object]) -
             found = recording(f"{REST}/{name}.json")
             server.answers[path] = [(found.status, found.content)]
             settings = DhanSettings("1100000001", "eyJ.secret.word", f"http://127.0.0.1:{server.port}/v2")
-            async with DhanClient(settings, AdapterClock()) as client:
+            real = AdapterClock()
+            async with DhanClient(settings, real, uncounted(real)) as client:
                 yield client
         return
     async with serving(world_of(), HandClock()) as (server, visitor):
         await spoil(visitor, fault)
         socket = await visitor.orders()  # the day begins, and with it the counting of requests
-        async with DhanClient(DhanSettings(WORD, WORD, f"http://127.0.0.1:{server.port}/v2"), AdapterClock()) as client:
+        settings, real = DhanSettings(WORD, WORD, f"http://127.0.0.1:{server.port}/v2"), AdapterClock()
+        async with DhanClient(settings, real, uncounted(real)) as client:
             yield client
         await socket.close()
 
@@ -267,5 +272,7 @@ async def test_too_many_requests_is_visible(house: str) -> None:
     async with refusing(house, "/v2/charts/intraday", "POST_v2_charts_intraday_429_01", {}) as client:
         whole = {"securityId": "13", "exchangeSegment": "IDX_I", "instrument": "INDEX", "interval": "1"}
         asked = {**whole, "fromDate": f"{DAY} 00:00:00", "toDate": f"{DAY + timedelta(days=1)} 00:00:00"}
+        bare = DhanRest(client._settings, AdapterClock())  # without a budget, which would ask again after a pause
         with pytest.raises(AskedTooOften, match="Too many requests"):
-            await asyncio.gather(*(client.rest.raw(INTRADAY, asked) for _ in range(6)))  # five in a second are allowed
+            await asyncio.gather(*(bare.raw(INTRADAY, asked) for _ in range(6)))  # five in a second are allowed
+        await bare.close()

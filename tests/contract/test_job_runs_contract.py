@@ -323,6 +323,7 @@ stores = open_stores(None, Path(sys.argv[1]))
 print("ready", flush=True)
 for number in range(1_000):
     back_up(stores.databases, Path(sys.argv[1]) / "backups" / f"{sys.argv[2]}-{number:04d}", at_ns=5)
+    print("copied", flush=True)
 """
 
 
@@ -336,6 +337,8 @@ def test_a_process_killed_among_copies_leaves_only_whole_ones(tmp_path: Path) ->
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
+            if number == 0:
+                assert process.stdout.readline() == "copied\n", "one is whole, however slow the machine"
             with suppress(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0, 0.3))
             process.kill()

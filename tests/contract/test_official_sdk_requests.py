@@ -29,7 +29,7 @@ from algo_scalper.domain.instruments import NIFTY, SENSEX, Contract, OptionType,
 from algo_scalper.domain.orders import Side
 from algo_scalper.domain.totp import totp
 from algo_scalper.domain.units import NS_PER_SECOND, ist_ns
-from tests.unit.dhan.doubles import CLIENT, TOKEN, Asked, HandClock, HttpServer, http_server
+from tests.unit.dhan.doubles import CLIENT, TOKEN, Asked, HandClock, HttpServer, http_server, uncounted
 
 sdk = pytest.importorskip("dhanhq", reason="the official SDK (dhanhq) is not installed")
 
@@ -102,7 +102,7 @@ async def sides(monkeypatch: pytest.MonkeyPatch, folder: Path) -> AsyncIterator[
         settings = DhanSettings(CLIENT, TOKEN, f"{address}/v2", csv_url=f"{address}/master.csv", auth_url=address)
         clock = HandClock()
         try:
-            async with DhanClient(settings, clock) as client:
+            async with DhanClient(settings, clock, uncounted(clock)) as client:
                 yield Sides(server, client, settings, clock)
         finally:
             for one in opened:

@@ -362,9 +362,11 @@ def test_stored_settings_are_found_without_making_or_changing_anything(new_place
         assert stored_settings(new_place.url, new_place.folder, ACCOUNT) == {"LOG_LEVEL": "debug"}
         assert stored_settings(new_place.url, new_place.folder, "another") == {}
         assert stores.last_account() == ""
+        assert stored_settings(new_place.url, new_place.folder) == {}, "the first account is PAPER"
         stores.trading(ACCOUNT).next_epoch(started_ns=5)
         stores.trading("another").next_epoch(started_ns=4)
         assert stores.last_account() == ACCOUNT
+        assert stored_settings(new_place.url, new_place.folder) == {"LOG_LEVEL": "debug"}
 
 
 def test_the_watchlist_keeps_who_put_on_and_who_took_off(stores: Stores) -> None:
@@ -596,7 +598,7 @@ def test_connections_the_server_dropped_do_not_cost_a_commit(postgres_url: str, 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
 def test_no_password_in_any_error(scheme: str, tmp_path: Path) -> None:
     url = f"{scheme}://trader:hunter2@127.0.0.1:1/money"
-    with pytest.raises(StoreError, match=r"postgresql://127\.0\.0\.1/money schema trading: .* failed") as caught:
+    with pytest.raises(StoreError, match=r"postgresql://127\.0\.0\.1:1/money schema trading: .* failed") as caught:
         open_stores(url, tmp_path)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 

@@ -94,6 +94,7 @@ async def test_prices_and_books_for_the_shell(tmp_path: Path) -> None:
         assert [row["key"] for row in prices] == ["IDX_I:13", "IDX_I:21"]
         assert all(row["ltp_paise"] > 0 for row in prices)
         assert (await at.run("ltp", "NIFTI")).err.startswith("scalper: 'NIFTI' is not known")
+        assert (await at.run("ltp", "NSE_FNO:4294967296")).err.startswith("scalper: 'NSE_FNO:4294967296' is not known")
         assert (await at.run("positions")).out == "no positions today\n"
         assert json.loads((await at.run("orders", "--json")).out) == []
 

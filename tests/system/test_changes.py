@@ -115,7 +115,7 @@ def test_rules_tighten_at_once_loosen_with_the_next_session_survive_a_restart_an
     # Nobody runs: the command takes the account's lock and writes by itself.
     assert person.types("settings", "set", "LOG_LEVEL", "debug") == (
         0,
-        "LOG_LEVEL=debug is stored, in effect with the next start: LOG_LEVEL=debug from stored settings\n",
+        "LOG_LEVEL=debug is stored for PAPER, in effect with the next start: LOG_LEVEL=debug from stored settings\n",
     )
     person.starts()
     person.until_done("rules", "set", "limits.after_loss", "20m")

@@ -212,7 +212,7 @@ BROKEN: dict[str, tuple[dict[str, object], str, str]] = {
 
 async def test_the_simulated_account_is_green_when_nothing_is_broken(tmp_path: Path) -> None:
     async with serving() as (server, visitor):
-        lines = await visit_simulator(visitor, server.now_ns(), tmp_path, {})
+        lines = await visit_simulator(visitor, server.time.now_ns(), tmp_path, {})
     assert {line.light for line in lines.values()} == {Light.GREEN}, lines
 
 
@@ -220,13 +220,13 @@ async def test_the_simulated_account_is_green_when_nothing_is_broken(tmp_path: P
 async def test_a_broken_simulated_account(tmp_path: Path, name: str) -> None:
     facts, check, sentence = BROKEN[name]
     async with serving() as (server, visitor):
-        found = only_red(await visit_simulator(visitor, server.now_ns(), tmp_path, facts))
+        found = only_red(await visit_simulator(visitor, server.time.now_ns(), tmp_path, facts))
     assert (found.name, found.value) == (check, sentence)
 
 
 async def test_a_simulated_account_with_a_dead_token(tmp_path: Path) -> None:
     async with serving() as (server, visitor):
-        lines = await visit_simulator(visitor, server.now_ns(), tmp_path, {"token_alive": False})
+        lines = await visit_simulator(visitor, server.time.now_ns(), tmp_path, {"token_alive": False})
     (found,) = (line for line in lines.values() if line.light is Light.RED)
     assert found.name == "token"
     assert found.value == "Dhan refuses the token: another login has replaced it, or it was ended"
@@ -236,9 +236,9 @@ async def test_a_simulated_account_with_a_dead_token(tmp_path: Path) -> None:
 
 async def test_the_doctor_changes_nothing_at_the_simulated_account(tmp_path: Path) -> None:
     async with serving() as (server, visitor):
-        await visit_simulator(visitor, server.now_ns(), tmp_path, {})
+        await visit_simulator(visitor, server.time.now_ns(), tmp_path, {})
         before = await visitor.json("GET", "/sim/account")
-        lines = await visit_simulator(visitor, server.now_ns(), tmp_path, {})
+        lines = await visit_simulator(visitor, server.time.now_ns(), tmp_path, {})
         assert await visitor.json("GET", "/sim/account") == before
         assert await visitor.json("GET", "/v2/orders") == []
     assert lines["static IP"].value.endswith("primary locked until 2026-02-06")

@@ -181,7 +181,7 @@ class RulesChanged(msgspec.Struct, frozen=True, tag="rules", array_like=True):
 
 
 class SessionStopping(msgspec.Struct, frozen=True, tag="stopping", array_like=True):
-    """The process is asked to end (Ctrl-C, end of the day). Nothing is sent after it."""
+    """The process is asked to end (Ctrl-C, end of the day). Nothing is begun after it; only a floor may still be sent."""
 
     at_ns: int
     why: str

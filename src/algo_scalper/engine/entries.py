@@ -27,6 +27,7 @@ from algo_scalper.engine.fills import day_net_paise
 from algo_scalper.engine.state import IndexState, State, reopen
 from algo_scalper.risk.day_limits import budget_left_paise
 from algo_scalper.risk.entry_context import EntryContext
+from algo_scalper.risk.expiry_day import entry_window_ns
 from algo_scalper.risk.guards import first_refusal
 from algo_scalper.risk.order_prices import entry_limit_paise
 from algo_scalper.risk.sizing import SizeContext, size_order
@@ -84,6 +85,10 @@ def _context(
     contract = choice.contract if isinstance(choice, StrikeChoice) else None
     expiry = contract.expiry if contract is not None else index.expiry
     flat_by = state.flat_by_expiry(expiry) if expiry is not None else 0
+    entries_from = ist_ns(day, rules.session.entries_from_s)
+    entries_until = min(ist_ns(day, rules.session.entries_until_s), last_entry_ns(flat_by))
+    if expiry == day:
+        entries_from, entries_until = entry_window_ns(entries_from, entries_until, day)
     opened = state.open_positions()
     lot_value = option.ask_paise * contract.lot if option is not None and contract is not None else 0
     state.forget_old_requests()
@@ -99,8 +104,8 @@ def _context(
         halted=state.halted or state.ledger.halted,
         index_quoting=state.index_quoting(),
         special_session=schedule is None or schedule.kind is not SessionKind.REGULAR,
-        entries_from_ns=ist_ns(day, rules.session.entries_from_s),
-        entries_until_ns=min(ist_ns(day, rules.session.entries_until_s), last_entry_ns(flat_by)),
+        entries_from_ns=entries_from,
+        entries_until_ns=entries_until,
         no_trade_day=day.isoformat() in rules.guards.no_trade_days,
         expires_today=expiry == day,
         feed_up=state.feed_up,
@@ -158,6 +163,7 @@ def _size_context(
         ask_total=option.ask_total if index.rules.role is Role.TRADE else -1,
         charges_paise=context.round_trip_paise,
         vix=context.vix,
+        expires_today=context.expires_today,
     )
 
 
@@ -177,7 +183,7 @@ def _buy(
         contract=contract,
         index=index.rules.name,
         direction=signal.direction,
-        exit_rules=state.rules.exit,
+        exit_rules=state.exit_rules_for(contract),
         rules_version=state.rules.version,
         signal_paise=option.ask_paise,
         opened_ns=state.now_ns,

@@ -46,8 +46,11 @@ def close_position(state: State, position: Position, reason: ExitReason, out: li
 
 
 def tend(state: State, position: Position, out: list[Command]) -> None:
-    """Make at most the requests that bring this position's orders to what is wanted."""
-    if position.state is PositionState.CLOSED or state.stopping:
+    """Make at most the requests that bring this position's orders to what is wanted.
+
+    While the process ends nothing is begun but the floor of what has just been bought: nobody will watch it.
+    """
+    if position.state is PositionState.CLOSED or (state.stopping and position.state is not PositionState.OPEN):
         return
     if position.state is PositionState.HANDED_OVER:
         withdraw_all(state, position, out)
@@ -181,15 +184,18 @@ def exit_price_paise(state: State, position: Position) -> int:
     """
     bid, last = trusted_bid(state, position)
     waited_ns = state.now_ns - position.exit_sent_ns if position.exit_sent_ns else 0
+    rules = state.rules.orders
     if not bid:
         tick = state.ticks.get(position.key)
         starting = tick is None and state.now_ns - state.started.at_ns <= state.rules.fresh.option_ns
         if position.exit_reason is ExitReason.BLIND or starting:
             return 0
         bid = last = (tick.bid_paise or tick.ltp_paise) if tick is not None else position.average_paise
-        waited_ns = state.rules.orders.edge_after_ns
+        waited_ns = rules.edge_after_ns
+    # The band may be narrower than we know: who was refused there asks for less, and begins again after that.
+    waited_ns = min(waited_ns, (rules.edge_after_ns, rules.slab_after_ns, 0)[position.exit_rejections % 3])
     contract = position.contract
-    return exit_limit_paise(bid, waited_ns, last, contract.exchange, state.rules.orders, contract.tick_paise)
+    return exit_limit_paise(bid, waited_ns, last, contract.exchange, rules, contract.tick_paise)
 
 
 def trusted_bid(state: State, position: Position) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from algo_scalper.risk.trailing import first_stop_paise
 
 def book_fill(state: State, order: Order, quantity: int, value_paise: int, out: list[Command]) -> None:
     """``quantity`` more contracts of an order traded, for ``value_paise`` in all."""
-    position = state.positions[order.position_id]
+    position = _position_of(state, order, quantity, out)
     position.filled_ns = state.now_ns
     position.mismatch_reads = 0  # what the account was short of may have been this
     if order.side is Side.BUY:
@@ -31,6 +31,31 @@ def book_fill(state: State, order: Order, quantity: int, value_paise: int, out: 
         raise Bug(f"{position.contract.name}: sold {-position.held} more than was held (order {order.id})")
     position.charges_paise = charges_of(state, position).total_paise
     state.touch_position(position)
+
+
+def _position_of(state: State, order: Order, quantity: int, out: list[Command]) -> Position:
+    """Whose fill it is: its own position's; of a buy believed over, the position's that was opened there since.
+
+    There is one position for each contract. It holds more than was sized for, so it is left at once.
+    """
+    position, other = state.positions[order.position_id], state.open_by_key.get(order.key)
+    if order.side is Side.SELL or position.state is not PositionState.CLOSED or other is None:
+        return position
+    if not position.bought_quantity:
+        order.position_id = other.id
+    if other.state in (PositionState.OPENING, PositionState.OPEN):
+        other.state = next_position_state(other.state, PositionTrigger.LEAVE)
+        other.exit_reason = ExitReason.LATE_FILL
+        other.repriced_ns = 0
+    out.append(
+        Notify(
+            state.now_ns,
+            "alarm",
+            "late_fill",
+            f"{position.contract.name}: {quantity} of an earlier order bought after all, beside what is held; leaving",
+        )
+    )
+    return other
 
 
 def _take_back(state: State, position: Position, out: list[Command]) -> None:

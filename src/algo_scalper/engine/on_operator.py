@@ -12,7 +12,8 @@ from algo_scalper.domain.events import (
     RulesChanged,
     SessionStopping,
 )
-from algo_scalper.domain.positions import PositionState
+from algo_scalper.domain.orders import OrderKind, OrderState, Purpose
+from algo_scalper.domain.positions import Position, PositionState
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import rupees_text
 from algo_scalper.engine.exits import close_position, tend
@@ -73,7 +74,11 @@ def _apply(state: State, event: OperatorAsked, out: list[Command]) -> None:
         said = f"no open position {event.target!r} to apply the exit rules to"
         out.append(Notify(state.now_ns, "warning", "no_such_position", said))
         return
-    rules, tick_paise, before = state.rules.exit, position.contract.tick_paise, position.stop_paise
+    rules, tick_paise, before = (
+        state.exit_rules_for(position.contract),
+        position.contract.tick_paise,
+        position.stop_paise,
+    )
     position.exit_rules, position.rules_version = rules, state.rules.version
     if position.bought_quantity:
         average = position.average_paise
@@ -155,8 +160,8 @@ def on_stopping(state: State, event: SessionStopping, out: list[Command]) -> Non
             state.now_ns,
             "alarm",
             "stopping_with_position",
-            f"{event.why}: {position.contract.name} still open, {position.held} held; the floor rests at the "
-            "broker, the next start resumes it, the broker squares off INTRADAY at 15:20",
+            f"{event.why}: {position.contract.name} still open, {_left_behind(state, position)}; the next start resumes "
+            "it, the broker squares off INTRADAY at 15:20",
         )
         for position in state.open_positions()
     )
@@ -164,3 +169,17 @@ def on_stopping(state: State, event: SessionStopping, out: list[Command]) -> Non
     if near:
         out.append(Unsubscribe(near))
     state.stopping = True
+
+
+def _left_behind(state: State, position: Position) -> str:
+    """What stays at the broker when nobody watches any more, as far as it is known."""
+    if not position.held:
+        return "a buy that works is withdrawn"
+    order = state.live_order(position, Purpose.EXIT)
+    if order is None:
+        return f"{position.held} held and no floor rests yet"
+    if order.state is OrderState.INTENDED or order.unknown_since_ns:
+        return f"{position.held} held and whether a floor rests is not known"
+    if order.kind is OrderKind.LIMIT:
+        return f"{position.held} held and offered at Rs {rupees_text(order.price_paise)}"
+    return f"{position.held} held; the floor rests at the broker at Rs {rupees_text(order.trigger_paise)}"

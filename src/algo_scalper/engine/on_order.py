@@ -26,6 +26,7 @@ from algo_scalper.domain.positions import Position, PositionState
 from algo_scalper.engine.exits import close_position, tend, withdraw
 from algo_scalper.engine.fills import book_fill, close_if_flat, halt_day
 from algo_scalper.engine.on_second import ask_for_book
+from algo_scalper.engine.overnight import OF_AN_EARLIER_DAY
 from algo_scalper.engine.state import State, reopen
 
 REJECTIONS_HALT = 3
@@ -191,7 +192,7 @@ def _claim_position(state: State, row: BrokerOrder, out: list[Command]) -> Posit
         contract=contract,
         index=contract.underlying,
         direction=Direction.UP if up else Direction.DOWN,
-        exit_rules=state.rules.exit,
+        exit_rules=state.exit_rules_for(contract),
         rules_version=state.rules.version,
         signal_paise=row.price_paise,
         opened_ns=state.now_ns,
@@ -262,7 +263,8 @@ def freeze(state: State, position: Position, why: str, out: list[Command]) -> No
     """No request for this contract until positions AND order book have been read."""
     if not position.frozen:
         position.frozen_ns = state.now_ns
-    position.frozen = why
+    if position.frozen != OF_AN_EARLIER_DAY:
+        position.frozen = why
     state.touch_position(position)
     if not state.book_asked_ns:
         ask_for_book(state, why, out)

@@ -20,6 +20,8 @@ from algo_scalper.risk.exits import clock_exit
 
 BOOK_EVERY_NS = 10 * NS_PER_SECOND
 """While something is held or working, the broker's book is read at least so often."""
+BOOK_FLAT_NS = 60 * NS_PER_SECOND
+"""While nothing is: for the funds, which another hand may use, and for what it holds."""
 BOOK_SETTLE_NS = 2 * NS_PER_SECOND
 """While something is unknown, frozen or in transit too long, so often."""
 BOOK_ANSWER_NS = 15 * NS_PER_SECOND
@@ -114,6 +116,7 @@ def _ask_for_book(state: State, out: list[Command]) -> None:
 
 
 def _book_due(state: State) -> tuple[str, int]:
+    """Why the broker's book is to be read, and how long after the last reading."""
     if not state.reconciled:
         return "not_reconciled", BOOK_SETTLE_NS
     for order in state.orders.values():
@@ -128,7 +131,9 @@ def _book_due(state: State) -> tuple[str, int]:
             return "fill_awaited", BOOK_SETTLE_NS * 2
     if state.open_by_key:
         return "routine", BOOK_EVERY_NS
-    return "", 0
+    if any(position.closed_ns >= state.book_began_ns for position in state.positions.values()):
+        return "closed", BOOK_SETTLE_NS  # what was sold for is in the funds of the next reading only
+    return "routine", BOOK_FLAT_NS
 
 
 def ask_for_book(state: State, why: str, out: list[Command]) -> None:

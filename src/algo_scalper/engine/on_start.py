@@ -16,8 +16,10 @@ from algo_scalper.engine.gaps import close_gap, fills_gap, note_gap
 from algo_scalper.engine.on_candle import follow_spot, open_day, step_readings
 from algo_scalper.engine.on_order import mark_unknown
 from algo_scalper.engine.on_second import ask_for_book
+from algo_scalper.engine.overnight import hold_back
 from algo_scalper.engine.state import IndexState, State, reopen
 from algo_scalper.indicators.readings import NO_INDEX_READINGS
+from algo_scalper.risk.day_limits import pause_after
 from algo_scalper.strategy.expiry import choose_expiry
 
 
@@ -62,6 +64,7 @@ def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
             reopen(state, position)
             position.blind_ns = 0
             position.below_stop_ns = 0
+            hold_back(state, position)
     for order in map(replace, event.orders):
         state.orders[order.id] = order
         if order.is_live and (order.request is not None or order.state is OrderState.INTENDED):
@@ -71,6 +74,7 @@ def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
         elif order.unknown_since_ns:
             order.unknown_since_ns = state.now_ns
             order.absent_reads = 0
+    _wait_again(state)
     out.extend(
         Notify(
             state.now_ns,
@@ -90,27 +94,47 @@ def on_started(state: State, event: SessionStarted, out: list[Command]) -> None:
     note_gap(state, minute_ns, event.at_ns)  # begun inside a minute, it is not heard whole
 
 
+def _wait_again(state: State) -> None:
+    """The waits after today's trades and the requests already made, as our books have them: soft state may be lost."""
+    limits, losses_in_row = state.rules.limits, state.ledger.losses_in_row
+    state.sent_today = sum(1 + order.modifications for order in state.orders.values())
+    for position in state.positions.values():
+        if position.state is not PositionState.CLOSED or not position.bought_quantity:
+            continue
+        index = state.indices.get(position.index)
+        if index is not None:
+            index.cooldown_until_ns = max(index.cooldown_until_ns, position.closed_ns + index.rules.cooldown_ns)
+        if losses_in_row and position.realised_paise <= position.charges_paise:
+            pause = pause_after(limits, losses_in_row)
+            wait_ns = max(limits.after_loss_ns, (pause.pause_ns or 0) if pause is not None else 0)
+            state.paused_until_ns = max(state.paused_until_ns, position.closed_ns + wait_ns)
+
+
 def on_history(state: State, event: HistoryLoaded, out: list[Command]) -> None:
-    """Warm-up candles: readings only, no signal. Later ones replace what was built on minutes that were not whole."""
+    """Warm-up candles: readings only, no signal. Later ones replace what was built on minutes that were not whole.
+
+    A minute that is not over is no candle, whoever sends it.
+    """
     index = state.index_by_key.get(event.key)
     if index is None:
         return
+    candles = tuple(candle for candle in event.candles if candle.start_ns + NS_PER_MINUTE <= state.now_ns)
     later = None
     if index.last_candle is not None:
-        if not index.missed_from_ns or not fills_gap(index, event.candles):
+        if not index.missed_from_ns or not fills_gap(index, candles):
             return
-        later = index.last_candle if index.last_candle.start_ns > event.candles[-1].start_ns else None
+        later = index.last_candle if index.last_candle.start_ns > candles[-1].start_ns else None
         index.readings = NO_INDEX_READINGS
         close_gap(index)
-    for candle in event.candles:
+    for candle in candles:
         if not index.opened and state.schedule is not None and state.schedule.index_quoted(candle.start_ns):
             open_day(index, candle.open_paise)  # begun in the middle of the day: this is how it opened
         step_readings(state, index, candle)
         index.candle_start_ns = max(index.candle_start_ns, candle.start_ns)
     if later is not None:
         step_readings(state, index, later)
-    if event.candles:
-        follow_spot(state, index, event.candles[-1].close_paise, out)
+    if candles:
+        follow_spot(state, index, candles[-1].close_paise, out)
 
 
 def on_contracts_checked(state: State, event: ContractsChecked, out: list[Command]) -> None:

@@ -6,21 +6,25 @@ from algo_scalper.domain.commands import Command
 from algo_scalper.domain.decisions import Decision, DecisionKind, ExitReason
 from algo_scalper.domain.market import Tick
 from algo_scalper.domain.positions import Position, PositionState
-from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from algo_scalper.engine.candles import grow
 from algo_scalper.engine.exits import close_position, tend
 from algo_scalper.engine.fills import exit_charges_paise
+from algo_scalper.engine.gaps import note_silence
 from algo_scalper.engine.on_candle import follow_spot, on_candle, open_day
 from algo_scalper.engine.state import IndexState, State
 from algo_scalper.risk.exits import price_exit, spread_is_normal
 from algo_scalper.risk.trailing import emergency_paise, target_paise, trail_reached, trail_stop_paise
+
+OVERTAKEN_NS = 5 * NS_PER_SECOND
+"""A packet that was overtaken comes soon after. One that is older for longer says that the newer time was wrong."""
 
 
 def on_tick(state: State, tick: Tick, out: list[Command]) -> None:
     """The hot path: a few microseconds for a contract that is not held."""
     key = tick.key
     known = state.ticks.get(key)
-    if known is not None and tick.exchange_s < known.exchange_s:
+    if known is not None and tick.exchange_s < known.exchange_s and tick.at_ns - known.at_ns < OVERTAKEN_NS:
         return  # an older packet never overwrites a newer price
     state.ticks[key] = tick
     position = state.open_by_key.get(key)
@@ -34,11 +38,12 @@ def on_tick(state: State, tick: Tick, out: list[Command]) -> None:
 
 
 def _on_index(state: State, index: IndexState, tick: Tick, out: list[Command]) -> None:
-    if not state.index_quoting() or not state.index_quoting_at(tick.exchange_s * NS_PER_SECOND):
-        return  # the first packet of the day carries a print of before it
+    if tick.ltp_paise <= 0 or not state.index_quoting() or not state.index_quoting_at(tick.exchange_s * NS_PER_SECOND):
+        return  # no price; or a print of before the open, which the first packet of the day carries
     if not index.opened:
         open_day(index, tick.ltp_paise)
         follow_spot(state, index, tick.ltp_paise, out)
+    note_silence(state, index, tick.exchange_s // 60 * NS_PER_MINUTE)
     closed = grow(index, tick)
     if closed is not None:
         on_candle(state, index, closed, out)

@@ -24,6 +24,7 @@ from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.engine.exits import hand_over, tend, withdraw
 from algo_scalper.engine.fills import charges_of, close_if_flat
 from algo_scalper.engine.on_order import apply_row, find_order, on_foreign_row
+from algo_scalper.engine.overnight import settle_overnight
 from algo_scalper.engine.state import State
 
 READS_TO_PROVE_ABSENCE = 2
@@ -43,7 +44,7 @@ def on_book_unread(state: State, event: BookUnread, out: list[Command]) -> None:
 def on_book_read(state: State, event: BookRead, out: list[Command]) -> None:
     """Rows first, then what is unknown, then what the account holds."""
     state.book_asked_ns = 0
-    state.book_read_ns = state.now_ns
+    state.book_began_ns, state.book_read_ns = event.began_ns, state.now_ns
     state.funds = event.funds
     seen: set[str] = set()
     state.foreign_keys.clear()
@@ -107,6 +108,8 @@ def _compare_positions(state: State, event: BookRead, out: list[Command]) -> Non
 def _compare(state: State, position: Position, row: BrokerPosition | None, event: BookRead, out: list[Command]) -> None:
     if any(order.unknown_since_ns for order in state.orders_of(position)):
         return  # what we hold is itself an open question
+    if settle_overnight(state, position, row, event.began_ns, out):
+        return
     if position.held and row is None:
         return  # we traded it today, so the day's positions list it: this answer is a piece of one, and proves nothing
     foreign_sell = any(

@@ -16,9 +16,10 @@ from algo_scalper.domain.market import Candle, OptionChain, Tick
 from algo_scalper.domain.orders import Order, Purpose
 from algo_scalper.domain.ports import Changes
 from algo_scalper.domain.positions import Position, PositionState
-from algo_scalper.domain.rules import IndexRules, Rules
+from algo_scalper.domain.rules import ExitRules, IndexRules, Rules
 from algo_scalper.domain.units import NS_PER_MINUTE, ist_ns
 from algo_scalper.indicators.readings import NO_INDEX_READINGS, IndexReadings
+from algo_scalper.risk.expiry_day import FLAT_BY_S, exits_of_the_day
 
 
 class FormingCandle(msgspec.Struct):
@@ -85,6 +86,8 @@ class State(msgspec.Struct):
     foreign_keys: set[int] = set()
     """Contracts in which the account holds or works something that is not ours."""
     reconciled: bool = False
+    book_began_ns: int = 0
+    """When the newest reading of the broker's book was asked for; what happened since is not surely in it."""
     book_read_ns: int = 0
     book_asked_ns: int = 0
     """When a book read was last asked for and is not yet answered; 0 when none is under way."""
@@ -139,8 +142,14 @@ class State(msgspec.Struct):
         if self.schedule is None:
             return 0
         by_calendar = flat_by_ns(self.schedule, expiry == self.schedule.day)
-        asked_s = self.rules.session.flat_by_s
-        return by_calendar if asked_s is None else min(by_calendar, ist_ns(self.schedule.day, asked_s))
+        day, asked_s = self.schedule.day, self.rules.session.flat_by_s
+        if expiry == day:
+            by_calendar = min(by_calendar, ist_ns(day, FLAT_BY_S))
+        return by_calendar if asked_s is None else min(by_calendar, ist_ns(day, asked_s))
+
+    def exit_rules_for(self, contract: Contract) -> ExitRules:
+        """The exit rules of now, for a position in this contract."""
+        return exits_of_the_day(self.rules.exit) if contract.expiry == self.started.day else self.rules.exit
 
     def options_quoting(self, contract: Contract) -> bool:
         """Is this contract inside its session now?"""

@@ -10,9 +10,10 @@ import msgspec
 from algo_scalper.domain.calendar import last_entry_ns, next_trading_day
 from algo_scalper.domain.decisions import Decision, DecisionKind, Numbers
 from algo_scalper.domain.instruments import key_text
+from algo_scalper.domain.market import Tick
 from algo_scalper.domain.orders import Order, Purpose
 from algo_scalper.domain.positions import Position
-from algo_scalper.domain.units import NS_PER_MS, clock_text, ist_ns, percent_text, ratio_bps, rupees_text
+from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND, clock_text, ist_ns, percent_text, ratio_bps, rupees_text
 from algo_scalper.engine.fills import charges_of, day_net_paise, exit_charges_paise, mark_paise
 from algo_scalper.engine.state import IndexState, State
 from algo_scalper.risk.day_limits import budget_left_paise, day_loss_limit_paise
@@ -161,6 +162,8 @@ class FeedView(msgspec.Struct, frozen=True):
     market: str
     orders: str
     last_tick_ns: int
+    lag_ms: int
+    """How far the newest tick came after the exchange's time of it, which is in whole seconds; 0 where it states none."""
     book_read_ns: int
     unknown_orders: int
     reconciled: bool
@@ -204,6 +207,7 @@ def view(state: State) -> View:
     """The whole state as it is now. Called a few times a second beside the path, never on it."""
     started = state.started
     positions = tuple(_position(state, position) for position in state.open_by_key.values())
+    newest = max(state.ticks.values(), key=lambda tick: tick.at_ns, default=None)
     return View(
         at_ns=state.now_ns,
         day=started.day.isoformat(),
@@ -219,13 +223,18 @@ def view(state: State) -> View:
         feed=FeedView(
             market="up" if state.feed_up else "lost",
             orders="up" if state.orders_feed_up else "lost",
-            last_tick_ns=max((tick.at_ns for tick in state.ticks.values()), default=0),
+            last_tick_ns=newest.at_ns if newest is not None else 0,
+            lag_ms=_lag_ms(newest) if newest is not None else 0,
             book_read_ns=state.book_read_ns,
             unknown_orders=state.unknown_orders(),
             reconciled=state.reconciled,
         ),
         rules_version=state.rules.version,
     )
+
+
+def _lag_ms(tick: Tick) -> int:
+    return (tick.at_ns - tick.exchange_s * NS_PER_SECOND) // NS_PER_MS if tick.exchange_s else 0
 
 
 def _headline(state: State, positions: tuple[PositionView, ...]) -> str:

@@ -13,6 +13,7 @@ from algo_scalper.domain.rules import Role
 from algo_scalper.domain.units import NS_PER_SECOND, apply_bps, clock_text, ratio_bps
 from algo_scalper.risk.day_limits import limit_refusal
 from algo_scalper.risk.entry_context import EntryContext
+from algo_scalper.risk.expiry_day import LEAST_PREMIUM_PAISE
 
 Guard = Callable[[EntryContext], Refusal | None]
 
@@ -114,8 +115,8 @@ def index_stale(context: EntryContext) -> Refusal | None:
 
 
 def lagging(context: EntryContext) -> Refusal | None:
-    """Packets that arrive late describe another market."""
-    if context.lag_ns <= context.rules.fresh.lag_ns + NS_PER_SECOND:  # the exchange's time resolves a second
+    """Packets that arrive late describe another market; packets from the future say that our own clock is wrong."""
+    if abs(context.lag_ns) <= context.rules.fresh.lag_ns + NS_PER_SECOND:  # the exchange's time resolves a second
         return None
     return Refusal(
         RefusalReason.LAGGING,
@@ -141,10 +142,15 @@ def no_strike(context: EntryContext) -> Refusal | None:
 
 
 def expiry_day(context: EntryContext) -> Refusal | None:
-    """A contract is not bought on the day it expires unless the rules say so."""
-    if context.expires_today and context.rules.expiry.min_dte > 0:
+    """A contract is not bought on the day it expires unless the rules say so, and then at no mere trifle."""
+    if not context.expires_today:
+        return None
+    if context.rules.expiry.min_dte > 0:
         return Refusal(RefusalReason.EXPIRY_DAY, {})
-    return None
+    ask = context.option.ask_paise if context.option is not None else 0
+    if ask >= LEAST_PREMIUM_PAISE:
+        return None
+    return Refusal(RefusalReason.EXPIRY_DAY, {"premium_paise": ask, "limit_paise": LEAST_PREMIUM_PAISE})
 
 
 def option_stale(context: EntryContext) -> Refusal | None:
@@ -159,13 +165,13 @@ def option_stale(context: EntryContext) -> Refusal | None:
 
 
 def spread_wide(context: EntryContext) -> Refusal | None:
-    """The spread is the first loss: at most the larger of a floor and a part of the premium."""
+    """The spread is the first loss: at most the larger of a floor and a part of the premium. Crossed, it is no price."""
     option, strike = context.option, context.rules.strike
     if option is None or option.bid_paise <= 0 or option.ask_paise <= 0:
         return Refusal(RefusalReason.SPREAD_WIDE, {"bid_paise": 0, "ask_paise": 0})
     spread = option.ask_paise - option.bid_paise
     limit = max(strike.max_spread_paise, apply_bps(option.ask_paise, strike.max_spread_bps))
-    if spread <= limit:
+    if 0 <= spread <= limit:
         return None
     return Refusal(RefusalReason.SPREAD_WIDE, {"spread_paise": spread, "limit_paise": limit})
 

@@ -7,6 +7,7 @@ import msgspec
 from algo_scalper.domain.decisions import Refusal, RefusalReason
 from algo_scalper.domain.rules import Rules
 from algo_scalper.domain.units import BPS, apply_bps
+from algo_scalper.risk.expiry_day import risk_of_the_day_bps
 
 
 class SizeContext(msgspec.Struct, frozen=True):
@@ -25,6 +26,7 @@ class SizeContext(msgspec.Struct, frozen=True):
     """Contracts offered on the top five levels; -1 when the book is not known (a watched index)."""
     charges_paise: int
     vix: float
+    expires_today: bool = False
 
 
 def risk_per_lot_paise(context: SizeContext, rules: Rules) -> int:
@@ -39,7 +41,8 @@ def size_order(context: SizeContext, rules: Rules) -> int | Refusal:
     capital = rules.capital_paise
     formula = capital * context.multiplier_bps // BPS  # the original's term: scales this cap, lifts no other
     outlay = apply_bps(capital, rules.size.outlay_bps)
-    risk = apply_bps(capital, rules.size.risk_bps)
+    risk_bps = risk_of_the_day_bps(rules.size.risk_bps) if context.expires_today else rules.size.risk_bps
+    risk = apply_bps(capital, risk_bps)
     caps: list[tuple[int, Refusal]] = [
         (
             formula // lot_cost,

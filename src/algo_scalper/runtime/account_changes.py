@@ -16,19 +16,28 @@ from msgspec.structs import replace
 
 from algo_scalper.adapters.storage.change_store import InForce, PastChange
 from algo_scalper.adapters.storage.lock import InstanceLock
-from algo_scalper.adapters.storage.stores import Stores, open_stores, stored_settings
+from algo_scalper.adapters.storage.stores import FIRST_ACCOUNT, Stores, open_stores, stored_settings
 from algo_scalper.adapters.storage.tables import ChangeKind
 from algo_scalper.domain.errors import AlgoScalperError, ConfigError, SecondInstance, StoreError
 from algo_scalper.domain.instruments import key_text
 from algo_scalper.domain.ports import Clock
 from algo_scalper.runtime.change_desk import change_rule_unattended, change_setting
-from algo_scalper.runtime.config import AlgoConfig, load_algo
+from algo_scalper.runtime.config import AlgoConfig, key_path, load_algo
 from algo_scalper.runtime.database_place import database_url
 from algo_scalper.runtime.publish import Answer, Ask, AskKind, ask_engine
 from algo_scalper.runtime.rule_changes import Rulebook, RuleRow
 from algo_scalper.runtime.setting_values import MONEY_RULE, MONEY_WORDS, known_setting
 from algo_scalper.runtime.settings import VARIABLES, Kind, Settings, load_settings, why_not_stored
-from algo_scalper.runtime.watchlist import Watched, Watchlist, choose, label_of, named, parse_item
+from algo_scalper.runtime.watchlist import (
+    STORED,
+    Watched,
+    Watchlist,
+    check_length,
+    choose,
+    label_of,
+    named,
+    parse_item,
+)
 
 SOCKET = "engine.sock"
 """Where an engine listens, in its data folder."""
@@ -58,8 +67,13 @@ class RulesShown(NamedTuple):
     rows: tuple[RuleRow, ...]
 
 
-def settings_of(environ: Mapping[str, str], env_file: Path, config: Path, data_dir: Path, account: str) -> Settings:
-    """The settings of a process, with what this account has stored. Raises `ConfigError` and `StoreError`."""
+def settings_of(
+    environ: Mapping[str, str], env_file: Path, config: Path, data_dir: Path, account: str = ""
+) -> Settings:
+    """The settings of a process, with what this account has stored; see `stored_settings` for none.
+
+    Raises `ConfigError` and `StoreError`.
+    """
     algo = load_algo(config) if config.exists() else None
     url = database_url(load_settings(environ, env_file, algo))
     return load_settings(environ, env_file, algo, stored_settings(url, data_dir, account))
@@ -90,7 +104,7 @@ class AccountChanges:
         return open_stores(self._url, self._data_dir)
 
     def _whose(self, stores: Stores) -> str:
-        return self._account or stores.last_account() or "PAPER"
+        return self._account or stores.last_account() or FIRST_ACCOUNT
 
     # --- reading ---
 
@@ -143,12 +157,15 @@ class AccountChanges:
         return RulesShown(*_day_of(newest), rows)
 
     def history(self, kind: ChangeKind, name: str = "", limit: int = 200) -> tuple[PastChange, ...]:
-        """What was changed, newest first."""
+        """What was changed, newest first. Raises `ConfigError` for a name that never was one, naming the nearest."""
         stores = self._open()
         try:
-            return stores.changes(self._whose(stores)).history(kind, name, limit)
+            past = stores.changes(self._whose(stores)).history(kind, name, limit)
         finally:
             stores.close()
+        if name and not past:  # a name of an older version may still have a past
+            known_setting(name) if kind is ChangeKind.SETTING else key_path(name)
+        return past
 
     def watchlist(self) -> Watchlist:
         """The list in effect, and where it comes from."""
@@ -201,34 +218,46 @@ class AccountChanges:
             stores.close()
 
     async def watch(self, names: list[str], *, off: bool, by: str) -> Answer:
-        """Put instruments on the stored list or take them off, and tell a running engine. Raises `ConfigError`."""
-        said = await asyncio.to_thread(self._store_watched, names, off=off, by=by)
+        """Put instruments on the stored list or take them off, and tell a running engine. Raises `AlgoScalperError`."""
+        kept = await asyncio.to_thread(self._store_watched, names, off=off, by=by)
+        if not kept.done:
+            return kept
         answer = await ask_engine(self._data_dir / SOCKET, Ask(AskKind.WATCHLIST, by=by), self._clock)
         if answer is None:
             watchlist = await asyncio.to_thread(self.watchlist)
             counts = f"the next start watches {len(watchlist.items)} instruments, by {watchlist.source}"
-            return Answer(done=True, text=f"{said}; {counts}")
-        return Answer(done=answer.done, text=f"{said}; {answer.text}")
+            return Answer(done=True, text=f"{kept.text}; {counts}")
+        return Answer(done=answer.done, text=f"{kept.text}; {answer.text}")
 
-    def _store_watched(self, names: list[str], *, off: bool, by: str) -> str:
+    def _store_watched(self, names: list[str], *, off: bool, by: str) -> Answer:
         stores = self._open()
         try:
             items = [_found(stores, name) for name in names]
-            if off:
-                on_it = {item.key for item in stores.watchlist.items()}
-                missing = [item.label for item in items if item.key not in on_it]
-                if missing:
-                    raise ConfigError(f"not on the stored list: {', '.join(missing)}; scalper watchlist list shows it")
-                stores.watchlist.remove([item.key for item in items], by=by, at_ns=self._clock.now_ns())
-            else:
-                stores.watchlist.add(items, by=by, at_ns=self._clock.now_ns())
+            (self._take_off if off else self._put_on)(stores, items, by)
+        except ConfigError as refused:
+            return Answer(done=False, text=str(refused))
         finally:
             stores.close()
-        return f"{', '.join(item.label for item in items)}: {'off' if off else 'on'} the stored list"
+        said = f"{', '.join(item.label for item in items)}: {'off' if off else 'on'} the stored list"
+        return Answer(done=True, text=said)
+
+    def _put_on(self, stores: Stores, items: list[Watched], by: str) -> None:
+        on_it = {item.key for item in stores.watchlist.items()}
+        fresh = {item.key for item in items} - on_it
+        if fresh:
+            check_length(len(on_it) + len(fresh), STORED)
+        stores.watchlist.add(items, by=by, at_ns=self._clock.now_ns())
+
+    def _take_off(self, stores: Stores, items: list[Watched], by: str) -> None:
+        on_it = {item.key for item in stores.watchlist.items()}
+        missing = [item.label for item in items if item.key not in on_it]
+        if missing:
+            raise ConfigError(f"not on the stored list: {', '.join(missing)}; scalper watchlist list shows it")
+        stores.watchlist.remove([item.key for item in items], by=by, at_ns=self._clock.now_ns())
 
 
 def _found(stores: Stores, name: str) -> Watched:
-    """An instrument by ``SEGMENT:ID``, an index's name, or a name the catalog knows once."""
+    """An instrument by ``SEGMENT:ID``, an index's name, or a name the catalog knows once. Raises `ConfigError`."""
     if named(name) is not None or ":" in name:
         key = parse_item(name, "watchlist")
         return Watched(key, label_of(key))

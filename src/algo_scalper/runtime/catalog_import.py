@@ -24,10 +24,11 @@ from algo_scalper.adapters.master.rows import Derivative, first_of_each
 from algo_scalper.adapters.master.terms import Change, OptionRow, changes, never_compared, terms_of
 from algo_scalper.adapters.storage.catalog import Build, CatalogStore, Fact, Generation
 from algo_scalper.domain.errors import ConfigError, DataError, StoreError
-from algo_scalper.domain.instruments import INDICES, Exchange
+from algo_scalper.domain.instruments import INDICES
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day
 from algo_scalper.runtime.gate import is_loopback
+from algo_scalper.runtime.setting_values import exchanges_in
 from algo_scalper.runtime.settings import Settings
 
 FOLDER = "instruments"
@@ -124,12 +125,18 @@ async def import_catalog(
     """
     with alone_in(how.folder):
         started_ns = clock.now_ns()
+        cache = MasterCache(how.folder, clock)
         if file is not None:
             fetched = await asyncio.to_thread(local_file, file, started_ns)
         else:
-            fetched = await MasterCache(how.folder, clock).fetch(how.url, how.max_age_ns, fresh=fresh)
+            fetched = await cache.fetch(how.url, how.max_age_ns, fresh=fresh)
         work = _Import(catalog, how, clock.now_ns, fetched, started_ns)
-        return await asyncio.to_thread(work.run, anew=anew, force=force)
+        try:
+            return await asyncio.to_thread(work.run, anew=anew, force=force)
+        except DataError:
+            if file is None:
+                cache.forget()
+            raise
 
 
 class _Import:
@@ -315,13 +322,10 @@ def _index_options(rows: Iterable[Derivative]) -> Iterator[OptionRow]:
 
 def _exchanges(settings: Settings) -> tuple[str, ...]:
     said = settings.get("VALID_EXCHANGES")
-    names = tuple(sorted({word.strip().upper() for word in said.value.split(",") if word.strip()}))
-    unknown = [name for name in names if name not in Exchange.__members__]
-    if unknown or not names:
-        raise ConfigError(
-            f"{said.source}: VALID_EXCHANGES={said.value!r}: {', '.join(unknown) or 'nothing'} is not read here; write NSE,BSE"
-        )
-    return names
+    try:
+        return exchanges_in(said.value)
+    except ConfigError as refused:
+        raise ConfigError(f"{said.source}: {refused}") from None
 
 
 def _url(settings: Settings) -> str:

@@ -158,7 +158,8 @@ def change_setting(store: ChangeStore, ask: Ask, settings_with: SettingsWith, at
     if value is not None:
         stored[name] = value
     counts = settings_with(stored).get(name)
-    said = f"{name}={value} is stored" if value is not None else f"{name} is stored no more"
+    whose = f"for {store.account}"
+    said = f"{name}={value} is stored {whose}" if value is not None else f"{name} is stored no more {whose}"
     if counts.source == STORED_SOURCE or value is None:
         said += f", in effect {effect}: {counts.shown}"
     else:
@@ -172,7 +173,8 @@ def change_rule_unattended(store: ChangeStore, ask: Ask, book: Rulebook, at_ns: 
     standing, day = (newest.rules, newest.day.isoformat()) if newest else (None, "")
     change = book.change_unattended(ask.name, ask.value, standing, day)
     was = store.change_rule(change.key, change.value, at_ns=at_ns, by=ask.by, effect=change.effect)
-    return _rule_sentence(change.key, change.value, was, change.effect)
+    # Nobody watches an engine of this account: a limit kept for another one by mistake would be in force nowhere.
+    return f"{store.account}: {_rule_sentence(change.key, change.value, was, change.effect)}"
 
 
 def _rule_sentence(key: str, value: str | None, was: str | None, effect: str) -> str:

@@ -37,6 +37,8 @@ class SystemClock:
 
 LIMITED_UP_TO = 5.0
 """Above this pace a millisecond of this machine is too long in the market's time for rate limits to be fair."""
+STOOD_STILL_NS = NS_PER_SECOND
+"""What is late by more than this is so because the process did not run: a debugger, a full disk, a machine that swaps."""
 LEASH_NS = 2 * NS_PER_SECOND
 LEASH_HOLDS_NS = 10 * NS_PER_SECOND
 
@@ -168,6 +170,9 @@ class Timers:
             if due_ns > clock.now_ns():
                 await first_of(self.changed.wait(), clock.sleep_until(due_ns))
                 continue
+            if clock.now_ns() - due_ns > STOOD_STILL_NS:
+                # This process stood still. What was sent to it meanwhile is heard before anything is done for its silence.
+                await settle()
             self.run_due(clock.now_ns())
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 
-from algo_scalper.adapters.storage.database import postgres_url
+from algo_scalper.adapters.storage.database import postgres_url, shown_server
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.runtime.settings import Settings
 
@@ -35,8 +35,7 @@ class Place(NamedTuple):
         """For people: no password in it."""
         if self.url is None:
             return str(self.folder)
-        parsed = postgres_url(self.url)
-        return f"postgresql://{parsed.host or parsed.query.get('host') or 'localhost'}/{parsed.database}"
+        return shown_server(postgres_url(self.url))
 
 
 def database_url(settings: Settings) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from algo_scalper.adapters.dhan.access_token import fits_a_header
 from algo_scalper.adapters.dhan.settings import DhanSettings
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.runtime.gate import is_loopback
@@ -17,9 +18,12 @@ def dhan_settings_of(settings: Settings, access_token: str = "") -> DhanSettings
 
     Raises `ConfigError` naming the variable, its place and the remedy.
     """
-    client_id = settings.text("DHANHQ_CLIENT_ID")
+    said = settings.get("DHANHQ_CLIENT_ID")
+    client_id = said.value
     if not client_id:
         raise ConfigError("DHANHQ_CLIENT_ID is set nowhere: write the client id of your Dhan account into .env")
+    if not fits_a_header(client_id):
+        raise ConfigError(f"{said.source}: DHANHQ_CLIENT_ID is not on one line, or has a character Dhan's have not")
     token = access_token or settings.text("DHANHQ_ACCESS_TOKEN")
     if not token:
         raise ConfigError("there is no access token: get one with scalper login, or set DHANHQ_ACCESS_TOKEN in .env")
@@ -75,6 +79,7 @@ def _parts(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-    except ValueError:
+        whole = parts.port is None or parts.port > 0
+    except ValueError:  # brackets of IPv6 that do not match; a port that is none
         return "", ""
-    return parts.scheme, host
+    return (parts.scheme, host) if whole else ("", "")

@@ -78,9 +78,10 @@ from algo_scalper.runtime.clock import LIMITED_UP_TO, PacedClock, Rank, SteppedC
 from algo_scalper.runtime.config import load_algo
 from algo_scalper.runtime.gate import refuse_real_host
 from algo_scalper.runtime.lifeboat import cancel_buys
+from algo_scalper.runtime.listed import listed_contracts
 from algo_scalper.runtime.opening import account_tag, opening_event
 from algo_scalper.runtime.order_lane import OrderLane
-from algo_scalper.runtime.paper_broker import PaperBroker, kept_state
+from algo_scalper.runtime.paper_broker import PaperBroker, carry_over, kept_state
 from algo_scalper.runtime.publish import Answer, Ask, IndexCandle, Notice, Publisher, StoreView, Word
 from algo_scalper.runtime.real_market import DhanMarket, session_today
 from algo_scalper.runtime.rule_changes import Rulebook
@@ -91,7 +92,7 @@ from algo_scalper.runtime.token_care import TokenKeeper
 from algo_scalper.runtime.virtual import CHAIN_EVERY_NS
 from algo_scalper.runtime.watching import Watching
 from algo_scalper.runtime.watchlist import Watched, choose
-from algo_scalper.simulation.exchange import SimulatedExchange
+from algo_scalper.simulation.exchange import ExchangeState, SimulatedExchange
 from algo_scalper.simulation.latency import Latency
 
 EXIT_OK = 0
@@ -108,6 +109,8 @@ LOCK_EVERY_NS = 100 * NS_PER_MS
 VIX_TICK_PAISE = 1
 END_AFTER_NS = 60 * NS_PER_SECOND
 """So long after the close there is nothing left to do."""
+CLOCK_MOVED_NS = 5 * NS_PER_SECOND
+"""The wall clock was set, or the machine slept: by more than this, what the engine does by the clock is wrong."""
 TOKEN_AGAIN_NS = 15 * NS_PER_SECOND
 """A start whose token is refused tries the same one again after so long: the refusal may have been the broker's fault."""
 LISTED_DAYS = 75
@@ -184,6 +187,8 @@ class EngineProcess:
         self._exit_code = EXIT_OK
         self._store_view = ""
         self._kept_halt = ""
+        self._early: list[Word] = []
+        """What a person said before the engine had taken its first event."""
 
     async def run(self) -> int:
         """Until the day ends, a person stops it or a fault does; gives the process's exit code."""
@@ -360,6 +365,8 @@ class EngineProcess:
                 week_before_paise=sum(week.values()),
             )
         )
+        for word in self._early:
+            self._on_word(word)
         await self._check_contracts()
         for feed in ("market", "orders"):
             if switched := self._off(feed):
@@ -392,19 +399,18 @@ class EngineProcess:
     ) -> tuple[Contract, ...]:
         """What is listed now: on the real market the catalog's, else the file's, read here."""
         until = self._day + timedelta(days=LISTED_DAYS)
-        if self.settings.market is not None:
-            kept = stores.catalog.current()
-            if kept is not None and kept.day == self._day:
-                return stores.catalog.contracts(names, self._day, until)
-            try:
-                return (await read_catalogue(rest, dhan.csv_url, names, self._day, until)).contracts
-            except (BrokerError, DataError) as fault:
-                listed = stores.catalog.contracts(names, self._day, until) if kept is not None else ()
-                if not listed:
-                    raise
-                self._say(f"warning: {fault}; the catalog of {kept.day if kept else ''} is used")
-                return listed
-        return (await read_catalogue(rest, dhan.csv_url, names, self._day, until)).contracts
+
+        async def read_file() -> tuple[Contract, ...]:
+            return (await read_catalogue(rest, dhan.csv_url, names, self._day, until)).contracts
+
+        if self.settings.market is None:
+            return await read_file()
+        listed = await listed_contracts(
+            stores.catalog, names, self._day, until, read_file, self._clock, self.settings.market.import_patience_ns
+        )
+        if listed.warning:
+            self.notify(Notify(self._clock.now_ns(), "warning", "catalog_old", listed.warning))
+        return listed.contracts
 
     async def _check_contracts(self) -> None:
         """Tell the engine which indices wait for a person to accept changed terms, when that has changed."""
@@ -426,11 +432,22 @@ class EngineProcess:
             refuse_real_host(rest.base_url)
             return DhanBroker(rest, self._clock, self._contracts)
         book = PaperBook(self.settings.data_dir / "paper.sqlite3", self.settings.account, self._day, mark=self._mark)
-        exchange = SimulatedExchange(
-            self._contracts.values(), self._day, self._rules.capital_paise, state=kept_state(book)
-        )
+        kept = kept_state(book) or self._carried_over(book)
+        exchange = SimulatedExchange(self._contracts.values(), self._day, self._rules.capital_paise, state=kept)
         self._paper = PaperBroker(exchange, book, self._clock, self._timers, Latency(), self._standing, self._on_report)
         return self._paper
+
+    def _carried_over(self, book: PaperBook) -> ExchangeState | None:
+        """The paper account as its last day left it; None for a new one."""
+        day = book.earlier_day()
+        if day is None:
+            return None
+        earlier = PaperBook(book.path, self.settings.account, day)
+        try:
+            before = kept_state(earlier)
+        finally:
+            earlier.close()
+        return carry_over(book, before, self._day, self._contracts) if before is not None else None
 
     def _connect(self, dhan: DhanSettings) -> None:
         chance = random.Random(self._clock.now_ns())  # noqa: S311 - jitter of reconnects
@@ -578,18 +595,29 @@ class EngineProcess:
     async def _housekeeping(self) -> None:
         """Beside the path: the journal a second late at most, the soft state, the views."""
         flush_ns = soft_ns = 0
+        wall_ns = self._system.wall_gap_ns()
         while True:
             now = self._system.now_ns()
             if now >= flush_ns:
                 flush_ns = now + FLUSH_EVERY_NS
                 self._flush_journal()
+                self._watch_clock(wall_ns)
             if now >= soft_ns:
                 soft_ns = now + SOFT_EVERY_NS
-                await asyncio.get_running_loop().run_in_executor(None, self._save_soft)
+                await self._keep_soft()
                 await self._check_contracts()
             if self._publisher is not None and self._publisher.view_due:
                 self._publish_view()
             await self._system.sleep_until(now + VIEW_EVERY_NS)
+
+    def _watch_clock(self, wall_ns: int) -> None:
+        """On the real market the clock decides when to be flat: one that was moved needs a new start, from the books."""
+        moved_ns = self._system.wall_gap_ns() - wall_ns
+        if self.settings.market is not None and abs(moved_ns) > CLOCK_MOVED_NS:
+            why = f"the machine slept or its clock was set, by {moved_ns / NS_PER_SECOND:+.0f} s"
+            self._alarm("clock_moved", f"{why}; starting again by the time it shows now")
+            self._exit_code = EXIT_FAULT
+            self.stop(why)
 
     async def _end(self, stores: Stores) -> None:
         """Say what is left, let nothing more leave, withdraw buys that still work, write and close everything."""
@@ -598,6 +626,9 @@ class EngineProcess:
         await self._close_lane()
         if self.session.poisoned or self._buying():
             await self._lifeboat()
+            if not self.session.poisoned:  # what crossed the cancel is held now, and still gets its floor
+                await self._read_book()
+                await self._close_lane()
         await self._end_tasks()
         self._flush_journal()
         self._journal.close()
@@ -679,10 +710,13 @@ class EngineProcess:
         if self._paper is not None:
             self._show_paper(message, at_ns, self._paper)
         ticks = self._decoder.decode(message, at_ns)
+        if ticks and isinstance(self._clock, PacedClock):
+            # First what time it is: by a clock that fell behind a market sixty times as fast, they came from the future.
+            self._clock.heard(max(tick.exchange_s for tick in ticks) * NS_PER_SECOND)
+            at_ns = self._clock.now_ns()
+            ticks = [msgspec.structs.replace(tick, at_ns=at_ns) for tick in ticks]
         for tick in self._watching.sift(ticks) if self._watching.wanted else ticks:
             self.session.take(tick)
-        if ticks and isinstance(self._clock, PacedClock):
-            self._clock.heard(max(tick.exchange_s for tick in ticks) * NS_PER_SECOND)
 
     def _show_paper(self, message: Buffer, at_ns: int, paper: PaperBroker) -> None:
         """The paper exchange matches against the same packets, before the engine sees them."""
@@ -739,7 +773,14 @@ class EngineProcess:
         return self.session.engine.is_born
 
     def _on_word(self, word: Word) -> None:
+        if not self._gate_open():
+            self._early.append(word)  # a start may wait for a token; what was said then still counts
+            return
         self._take(OperatorAsked(self._clock.now_ns(), word.word, word.target, word.by))
+        self._spawn(self._keep_soft())  # a halt is not to be lost with the process in the next five seconds
+
+    async def _keep_soft(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, self._save_soft)
 
     async def _on_ask(self, ask: Ask) -> Answer:
         """A change a person wants."""

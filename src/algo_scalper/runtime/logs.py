@@ -27,8 +27,12 @@ class Masking(logging.Filter):
         self._masked = masked
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through, its text masked."""
+        """Let every record through, its text and its traceback masked."""
         record.msg, record.args = self._masked(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = self._masked(record.exc_text)  # what a formatter finds here it does not format again
         return True
 
 

@@ -14,8 +14,9 @@ from algo_scalper.domain.commands import CancelOrder, ModifyOrder, OrderCommand,
 from algo_scalper.domain.errors import StoreError
 from algo_scalper.domain.events import OrderAccepted, OrderDropped, OrderRejected, OrderUnknown
 from algo_scalper.domain.orders import Purpose, Request
-from algo_scalper.domain.ports import Accepted, Broker, Changes, Clock, Outcome, Rejected, Store
+from algo_scalper.domain.ports import Accepted, Broker, Changes, Clock, Outcome, Rejected, Store, Unknown
 from algo_scalper.domain.units import NS_PER_MS
+from algo_scalper.runtime.clock import first_of
 
 COMMIT_LIMIT_NS = 250 * NS_PER_MS
 
@@ -119,7 +120,8 @@ class OrderLane:
         self._queue = LaneQueue()
         self._wake = asyncio.Event()
         self._requests: set[asyncio.Task[None]] = set()
-        self._closed = False
+        self._running = self._draining = self._closed = False
+        self._rested = asyncio.Event()
         self._commit: asyncio.Future[None] | None = None
         self._unwritten: Changes | None = None
         """Records of a commit that was not durable: they go with the next one."""
@@ -143,22 +145,39 @@ class OrderLane:
 
     async def run(self) -> None:
         """The lane's task; ends when cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            batch = self._queue.ready()
-            changes = self._transaction(batch)
-            if changes is not None:
-                durable = await self._commit_in_time(changes)
-                if not durable:
-                    batch = [command for command in batch if not self._dropped(command)]
-            self._release(batch)
+        self._running = True
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                self._draining = True
+                await self._drain()
+                self._draining = False
+                self._rested.set()
+        finally:
+            self._running = self._draining = False
+            self._rested.set()
+
+    async def _drain(self) -> None:
+        batch = self._queue.ready()
+        changes = self._transaction(batch)
+        if changes is not None:
+            durable = await self._commit_in_time(changes)
+            if not durable:
+                batch = [command for command in batch if not self._dropped(command)]
+        self._release(batch)
 
     async def close(self) -> None:
-        """Send nothing more; wait for the answers under way, then write what changed last."""
+        """Open nothing more; what protects still leaves. Wait for the answers under way, then write what changed last.
+
+        A floor may wait here for its intent to be durable or for an answer: without it nothing would protect what was
+        just bought until the next start.
+        """
         self._closed = True
-        while self._requests:
-            await asyncio.wait(set(self._requests))
+        self.kick()
+        while self._requests or (self._running and (self._draining or self._wake.is_set())):
+            self._rested.clear()
+            await first_of(self._rested.wait(), *(asyncio.wait({request}) for request in self._requests))
         if self._commit is not None:
             await asyncio.wait({self._commit})
         last = self._transaction([])
@@ -237,19 +256,29 @@ class OrderLane:
             self._failed(str(error))
             batch = [command for command in batch if not self._dropped(command)]
         for command in batch:
-            if self._closed:
-                return
+            if self._closed and _risks(command):
+                self._queue.answered(command.key)  # not sent: what protects the same contract need not wait for it
+                self.kick()
+                continue
             self._mark("lane.before_send")
             task = asyncio.get_running_loop().create_task(self._perform(command))
             self._requests.add(task)
             task.add_done_callback(self._requests.discard)
 
     async def _perform(self, command: OrderCommand) -> None:
-        outcome = await self._send(command)
+        outcome = await self._outcome(command)
         self._mark("lane.after_answer")
         self._queue.answered(command.key)
         self._on_event(outcome_event(command, outcome, self._clock.now_ns()))
         self.kick()
+
+    async def _outcome(self, command: OrderCommand) -> Outcome:
+        try:
+            return await self._send(command)
+        except Exception as fault:  # noqa: BLE001 - it may have arrived: a silence would leave the contract busy for ever
+            broke = f"{type(fault).__name__}: {fault}"
+            self._on_alarm("request_broke", f"{request_of(command)} {command.order_id}: {broke}; the book will tell")
+            return Unknown(broke)
 
     def _send(self, command: OrderCommand) -> Coroutine[None, None, Outcome]:
         if isinstance(command, PlaceOrder):

@@ -7,7 +7,8 @@ of the book is durable before anyone hears of it, so a restart reconciles with i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from datetime import date
 from typing import Protocol
 
 import msgspec
@@ -18,9 +19,20 @@ from algo_scalper.domain.events import BookRead
 from algo_scalper.domain.market import Quote
 from algo_scalper.domain.orders import BrokerOrder
 from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected, Unknown
+from algo_scalper.domain.units import NS_PER_SECOND
 from algo_scalper.runtime.clock import Rank, Timers
-from algo_scalper.simulation.exchange import ExchangeOrder, ExchangeState, Fill, Holding, SimulatedExchange
+from algo_scalper.simulation.exchange import (
+    ExchangeOrder,
+    ExchangeState,
+    Fill,
+    Holding,
+    SimulatedExchange,
+    next_day,
+)
 from algo_scalper.simulation.latency import Latency
+
+STANDS_NS = 10 * NS_PER_SECOND
+"""A quote is good for so long; a contract worth trading is quoted several times a second."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -49,6 +61,18 @@ def kept_state(book: Book) -> ExchangeState | None:
         else:
             state.fills.append(msgspec.msgpack.decode(content, type=Fill))
     state.orders.sort(key=lambda order: order.created_ns)
+    return state
+
+
+def carry_over(book: Book, before: ExchangeState, day: date, listed: Container[int]) -> ExchangeState:
+    """The account on its next day, written down: the balance carries over, and what was left open with it.
+
+    A contract that is listed no more has expired while nobody looked: nothing is paid for it.
+    """
+    state = next_day(before, day)
+    state.holdings = [held for held in state.holdings if held.key in listed]
+    rows = {f"h{held.key}": _encode(held) for held in state.holdings}
+    book.save(rows, _encode(msgspec.structs.replace(state, holdings=[])))
     return state
 
 
@@ -109,11 +133,19 @@ class PaperBroker:
         await self._at(sent_ns + self._latency.order_ns)
         quote = self._standing(command.key)
         if quote is not None:
-            self.exchange.see(quote)
+            self.exchange.see(self._as_it_stands(quote))
         outcome = ask(self._clock.now_ns())
         self._keep()
         await self._at(sent_ns + self._latency.answer_ns)
         return Unknown(self._failed) if self._failed else outcome
+
+    def _as_it_stands(self, quote: Quote) -> Quote:
+        """Nothing trades at a price nobody has shown for a while: then the book is taken for empty until the next one."""
+        now_ns = self._clock.now_ns()
+        if now_ns - quote.tick.at_ns <= STANDS_NS:
+            return quote
+        tick = msgspec.structs.replace(quote.tick, at_ns=now_ns, bid_paise=0, ask_paise=0, bid_total=0, ask_total=0)
+        return Quote(tick)
 
     async def _at(self, at_ns: int) -> None:
         due = asyncio.Event()

@@ -30,6 +30,8 @@ class DhanMarket(NamedTuple):
     least_mode: Mode = Mode.QUOTE
     from_ns: int = 0
     """Live as if it were then, for rehearsals; 0 is now."""
+    import_patience_ns: int = 0
+    """How long to wait for the desk's import of the day, where a desk is about."""
 
 
 class Session(NamedTuple):

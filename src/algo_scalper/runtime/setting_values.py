@@ -9,6 +9,7 @@ import difflib
 from types import MappingProxyType
 
 from algo_scalper.domain.errors import ConfigError
+from algo_scalper.domain.instruments import Exchange
 from algo_scalper.runtime.settings import BY_NAME, VARIABLES, Kind, truth_of, why_ignored, why_not_stored
 from algo_scalper.runtime.watchlist import parse_list
 
@@ -72,10 +73,25 @@ def stored_value(name: str, value: str) -> str:
             raise ConfigError(f"{name}={said!r} is not a whole number from {least} to {most}; correct it")
         return str(int(said))
     if name == "DHANHQ_WS_WATCHLIST":
-        parse_list(said, name)
+        parse_list(said, name)  # which may go over several lines
+    elif not said.isprintable():
+        raise ConfigError(f"{name}={said!r} holds a character that cannot be printed; type it anew")
+    if name == "VALID_EXCHANGES":
+        return ",".join(exchanges_in(said))
     choices = CHOICES.get(name)
     if choices is None:
         return said
     if said.lower() not in {choice.lower() for choice in choices}:
         raise ConfigError(f"{name}={said!r} is not one of {', '.join(choices)}; write one of these")
     return next(choice for choice in choices if choice.lower() == said.lower())
+
+
+def exchanges_in(text: str) -> tuple[str, ...]:
+    """``VALID_EXCHANGES`` as names, each once. Raises `ConfigError` for one whose rows are not read."""
+    names = tuple(sorted({word.strip().upper() for word in text.split(",") if word.strip()}))
+    unknown = [name for name in names if name not in Exchange.__members__]
+    if unknown or not names:
+        raise ConfigError(
+            f"VALID_EXCHANGES={text!r}: {', '.join(unknown) or 'nothing'} is not read here; write NSE,BSE"
+        )
+    return names

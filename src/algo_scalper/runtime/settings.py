@@ -130,6 +130,9 @@ VARIABLES: tuple[Variable, ...] = (
 
 BY_NAME: MappingProxyType[str, Variable] = MappingProxyType({variable.name: variable for variable in VARIABLES})
 _OBEYED = frozenset(name for variable in VARIABLES for name in (variable.name, *variable.older))
+_SECRETS = frozenset(
+    name for variable in VARIABLES if variable.kind is Kind.SECRET for name in (variable.name, *variable.older)
+)
 
 IGNORED: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -173,9 +176,11 @@ class Setting(NamedTuple):
     @property
     def shown(self) -> str:
         """``"PAPER_MODE=true from .env line 5"``, secrets masked."""
-        variable = BY_NAME.get(self.name)
-        secret = variable is not None and variable.kind is Kind.SECRET and self.value
+        secret = self.name in _SECRETS and self.value
         return f"{self.name}={'***' if secret else self.value} from {self.source}"
+
+    def __repr__(self) -> str:
+        return f"Setting({self.shown})"
 
 
 Source = Mapping[str, Setting]

@@ -101,8 +101,13 @@ def _items(texts: Sequence[str], place: str) -> tuple[Watched, ...]:
 
 
 def _bounded(items: tuple[Watched, ...], place: str) -> tuple[Watched, ...]:
-    if len(items) > MOST_WATCHED:
-        raise ConfigError(
-            f"{place}: {len(items)} instruments are more than the {MOST_WATCHED} that are watched; take some off"
-        )
+    check_length(len(items), place)
     return items
+
+
+def check_length(count: int, place: str) -> None:
+    """Raise `ConfigError` for a list longer than what is watched."""
+    if count > MOST_WATCHED:
+        raise ConfigError(
+            f"{place}: {count} instruments are more than the {MOST_WATCHED} that are watched; take some off"
+        )

@@ -29,6 +29,7 @@ OPTION = instrument_key(Segment.NSE_FNO, 42_500)
         ("DHANHQ_WS_MODE", "Full", "full"),
         ("DHANHQ_WS_WATCHLIST", "NSE_EQ:2885; IDX_I:51", "NSE_EQ:2885; IDX_I:51"),
         ("VALID_EXCHANGES", "NSE", "NSE"),
+        ("VALID_EXCHANGES", "nse, bse", "BSE,NSE"),
     ],
 )
 def test_a_value_is_stored_in_one_spelling(name: str, value: str, kept: str) -> None:
@@ -45,6 +46,9 @@ def test_a_value_is_stored_in_one_spelling(name: str, value: str, kept: str) -> 
         ("PORT", "80000", "PORT='80000' is not a whole number from 1 to 65535"),
         ("LOG_LEVEL", "loud", "LOG_LEVEL='loud' is not one of debug, info"),
         ("DHANHQ_WS_WATCHLIST", "NSE:1", "DHANHQ_WS_WATCHLIST: 'NSE:1' is not an instrument; write it as NSE_EQ:2885"),
+        ("VALID_EXCHANGES", "NSE,NSX", "VALID_EXCHANGES='NSE,NSX': NSX is not read here; write NSE,BSE"),
+        ("VALID_EXCHANGES", ",", "nothing is not read here; write NSE,BSE"),
+        ("DHANHQ_CLIENT_ID", "11\n22", "DHANHQ_CLIENT_ID='11\\n22' holds a character that cannot be printed"),
         ("DHANHQ_PIN", "123456", "a secret is not kept among the settings; put it into .env"),
         ("DHANHQ_BASE_URL", "https://x", "it says where the token is sent"),
         ("LOG_LEVEL", " ", "an empty value says nothing; take the stored one back"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from algo_scalper.adapters.storage.database import postgres_database
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.runtime.database_place import Place, database_url, place_named
 from algo_scalper.runtime.settings import load_settings
@@ -74,3 +75,19 @@ def test_what_is_no_place_is_refused_without_repeating_a_password(text: str, why
     with pytest.raises(ConfigError, match=why) as refused:
         place_named(text, Path("var"))
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:secret@10.0.0.7:5433/money", "postgresql://10.0.0.7:5433/money"),
+        ("postgresql://me:secret@10.0.0.7/money", "postgresql://10.0.0.7/money"),
+        ("postgresql://me:secret@/money?host=/run/pg", "postgresql:///run/pg/money"),
+        ("postgresql://me:secret@[::1]:5433/money", "postgresql://[::1]:5433/money"),
+    ],
+)
+def test_two_servers_of_one_machine_are_told_apart_and_no_password_is_shown(url: str, shown: str) -> None:
+    assert Place(url, Path("var")).shown == shown
+    database = postgres_database(url, "trading")
+    assert (database.where, database.where_of("reference")) == (f"{shown} schema trading", f"{shown} schema reference")
+    database.close()

@@ -39,6 +39,13 @@ def test_secrets_are_masked_whoever_writes_them(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err == "WARNING some.library: GET /feed?token=*** after ***\n"
 
 
+def test_secrets_are_masked_in_a_traceback_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    account = DhanSettings("1100000001", "eyJ.secret.word")
+    set_up_logs(load_settings({}, tmp_path / "none"), account.masked)
+    logging.getLogger("some.library").error("broken", exc_info=ValueError("GET /feed?token=eyJ.secret.word"))
+    assert capsys.readouterr().err == "ERROR some.library: broken\nValueError: GET /feed?token=***\n"
+
+
 def test_a_level_that_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="environment: DHANHQ_LOG_LEVEL='loud' is not known"):
         set_up_logs(load_settings({"DHANHQ_LOG_LEVEL": "loud"}, tmp_path / "none"), str)

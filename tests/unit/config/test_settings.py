@@ -8,7 +8,7 @@ import pytest
 
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.runtime.config import AlgoConfig, load_algo
-from algo_scalper.runtime.settings import IGNORED, VARIABLES, Settings, load_settings, read_env_file
+from algo_scalper.runtime.settings import IGNORED, VARIABLES, Setting, Settings, load_settings, read_env_file
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -67,6 +67,16 @@ def test_secrets_are_masked(tmp_path: Path) -> None:
     lines = loaded(tmp_path, "DHANHQ_ACCESS_TOKEN=eyJhbGciOi\n").explain()
     assert "DHANHQ_ACCESS_TOKEN=*** from .env line 1" in lines
     assert not any("eyJ" in line for line in lines)
+
+
+@pytest.mark.parametrize("written", ["DHANHQ_ACCESS_TOKEN", "ACCESS_TOKEN"])
+def test_a_secret_shows_in_no_repr_whatever_name_it_was_written_under(tmp_path: Path, written: str) -> None:
+    for said in (
+        loaded(tmp_path, f"{written}=eyJhbGciOi\n").get("DHANHQ_ACCESS_TOKEN"),
+        Setting(written, "eyJhbGciOi", "x"),
+    ):
+        assert said.value == "eyJhbGciOi"
+        assert "eyJ" not in repr(said) + str(said) + said.shown
 
 
 @pytest.mark.parametrize(("word", "truth"), [("true", True), ("1", True), ("YES", True), ("off", False), ("0", False)])

@@ -242,6 +242,7 @@ def view(
             market=feed,
             orders="up",
             last_tick_ns=now_ns - NS_PER_SECOND // 2,
+            lag_ms=700,
             book_read_ns=now_ns - 2 * NS_PER_SECOND,
             unknown_orders=0,
             reconciled=True,

@@ -277,7 +277,7 @@ def test_health_is_open_and_tells_what_is_running(bench: Bench, path: str) -> No
     body = answer.json()
     assert (body["status"], body["version"]) == ("ok", "1.2.3")
     assert body["mode"] == {"market": "SIMULATED", "money": "PAPER"}
-    assert body["feed"] == {"market": "up", "orders": "up", "last_tick_age_s": 1.5}
+    assert body["feed"] == {"market": "up", "orders": "up", "last_tick_age_s": 1.5, "lag_s": 0.7}
     assert body["store"] == {"state": "ok", "detail": "", "committed_age_s": 3.0}
     assert body["broker"] == {"reconciled": True, "unknown_orders": 0, "book_read_age_s": 3.0}
     assert body["engine"]["heard_age_s"] == 1.0

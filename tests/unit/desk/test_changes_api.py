@@ -44,7 +44,7 @@ def change(bench: Bench, path: str, body: dict[str, Any], method: str = "POST") 
 def test_a_setting_is_stored_shown_with_its_place_and_remembered(bench: Bench) -> None:
     assert change(bench, "/api/settings/LOG_LEVEL", {"value": "debug"}) == (
         200,
-        "LOG_LEVEL=debug is stored, in effect with the next start: LOG_LEVEL=debug from stored settings",
+        "LOG_LEVEL=debug is stored for PAPER, in effect with the next start: LOG_LEVEL=debug from stored settings",
     )
     (row,) = [row for row in bench.get("/api/settings") if row["name"] == "LOG_LEVEL"]
     assert (row["value"], row["source"], row["by"]) == ("debug", "stored settings", "page")
@@ -64,7 +64,7 @@ def test_a_secret_an_address_and_an_unknown_name_are_refused(bench: Bench, name:
 def test_a_rule_is_laid_over_the_file_and_shown_beside_it(bench: Bench) -> None:
     assert change(bench, "/api/rules/limits.trades_day", {"value": "2"}) == (
         200,
-        "limits.trades_day=2 counts with the next start",
+        "PAPER: limits.trades_day=2 counts with the next start",
     )
     (row,) = [row for row in bench.get("/api/rules")["rules"] if row["key"] == "limits.trades_day"]
     assert (row["written"], row["source"], row["by"], row["in_force"]) == ("2", "changed at run time", "page", "")

@@ -20,7 +20,9 @@ from picows import (
     ws_create_server,
 )
 
+from algo_scalper.adapters.dhan.limits import NO_WINDOWS, Limiter
 from algo_scalper.adapters.dhan.settings import DhanSettings
+from algo_scalper.domain.ports import Clock
 
 START_NS = 1_795_000_000_000_000_000
 TOKEN = "eyJ0eXAi.secret+token/="
@@ -66,6 +68,11 @@ class HandClock:
                     return wake_ns
             self._changed.clear()
             await self._changed.wait()
+
+
+def uncounted(clock: Clock) -> Limiter:
+    """A budget without limits: nobody waits for a clock that stands still."""
+    return Limiter(clock, Half(), NO_WINDOWS)
 
 
 class Half:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator
@@ -14,9 +15,12 @@ import pytest
 from algo_scalper.adapters.dhan import bodies
 from algo_scalper.adapters.dhan.client import MOST_INSTRUMENTS, DhanClient
 from algo_scalper.adapters.dhan.failures import AnswerUnreadable, BrokerFailing, NothingThere, OrderRefused
+from algo_scalper.adapters.dhan.limits import Priority
+from algo_scalper.adapters.dhan.wire import Family
 from algo_scalper.domain.instruments import NIFTY, SENSEX, Segment, instrument_key
 from algo_scalper.domain.ports import Accepted, Rejected, Unknown
-from tests.unit.dhan.doubles import CLIENT, TOKEN, HandClock, HttpServer, http_server, settings_for
+from algo_scalper.domain.units import NS_PER_SECOND
+from tests.unit.dhan.doubles import CLIENT, TOKEN, HandClock, HttpServer, http_server, settings_for, uncounted
 
 ORDER = bodies.OrderBody(
     transaction_type="BUY",
@@ -32,7 +36,8 @@ NO_HOLDINGS = {"errorType": "HOLDING_ERROR", "errorCode": "DH-1111", "errorMessa
 
 @contextlib.asynccontextmanager
 async def clients() -> AsyncIterator[tuple[HttpServer, DhanClient]]:
-    async with http_server() as server, DhanClient(settings_for(server.port), HandClock()) as client:
+    clock = HandClock()
+    async with http_server() as server, DhanClient(settings_for(server.port), clock, uncounted(clock)) as client:
         yield server, client
 
 
@@ -40,6 +45,39 @@ async def test_a_client_shows_no_credentials() -> None:
     async with clients() as (_, client):
         assert TOKEN not in repr(client)
         assert CLIENT not in repr(client)
+
+
+async def test_a_client_that_is_given_no_budget_keeps_to_dhans_limits_by_one_of_its_own() -> None:
+    clock = HandClock()
+    async with http_server() as server, DhanClient(settings_for(server.port), clock) as client:
+        server.answers["/v2/marketfeed/ltp"] = [(200, {"data": {}, "status": "success"})]
+        await client.ltp({NIFTY.key})
+        second = asyncio.create_task(client.ltp({NIFTY.key}))
+        wait_ns = await clock.slept(lambda ns: ns < 2 * NS_PER_SECOND)
+        assert len(server.asked) == 1, "snapshots: one a second"
+        clock.advance(wait_ns)
+        await second
+        sharing = DhanClient(settings_for(server.port), clock, client.limiter)
+        assert not sharing.limiter.take(Family.QUOTE, Priority.EXIT), "two clients, one budget"
+
+
+async def test_too_often_is_said_where_nobody_asked_to_be_told(caplog: pytest.LogCaptureFixture) -> None:
+    clock = HandClock()
+    async with http_server() as server, DhanClient(settings_for(server.port), clock) as client:
+        too_often = {"errorCode": "DH-904", "errorMessage": "Too many requests"}
+        server.answers["/v2/fundlimit"] = [(429, too_often), (200, {"availabelBalance": 1.0})]
+        reading = asyncio.create_task(client.funds())
+        clock.advance(await clock.slept(lambda ns: ns <= NS_PER_SECOND))
+        assert (await reading).available_balance_paise == 100
+        (told,) = caplog.messages
+        assert told.startswith("Dhan says too often, time 1: requests of the kind non_trading pause for ")
+
+
+async def test_a_token_is_got_through_the_client() -> None:
+    async with clients() as (server, client):
+        server.answers["/v2/RenewToken"] = [(200, {"accessToken": "the-next", "expiryTime": "2026-11-24T08:59:00"})]
+        assert (await client.auth.renew()).access_token == "the-next"
+        assert server.asked[0].headers["access-token"] == TOKEN
 
 
 async def test_no_holdings_are_an_empty_tuple_and_other_failures_are_failures() -> None:
@@ -138,6 +176,7 @@ async def test_what_must_not_be_sent_is_not_sent() -> None:
         refused = [
             await client.place(msgspec.structs.replace(ORDER, order_type="MARKET")),
             await client.place_sliced(msgspec.structs.replace(ORDER, order_type="STOP_LOSS_MARKET")),
+            await client.place(msgspec.structs.replace(ORDER, after_market_order=True)),
             await client.place(msgspec.structs.replace(ORDER, correlation_id="x" * 26)),
             await client.place(msgspec.structs.replace(ORDER, correlation_id="")),
             await client.modify(bodies.ModifyBody(order_id="7", order_type="MARKET", quantity=65, price_paise=0)),
@@ -238,6 +277,14 @@ async def test_expiries_and_a_chain() -> None:
             "UnderlyingSeg": "IDX_I",
             "Expiry": "2026-11-23",
         }
+
+
+@pytest.mark.parametrize("strike", ["soon", "-25650.000000", "", "nan"])
+async def test_a_chain_with_a_strike_that_is_no_price_is_unreadable(strike: str) -> None:
+    async with clients() as (server, client):
+        server.answers["/v2/optionchain"] = [(200, {"data": {"last_price": 2.5, "oc": {strike: {}}}})]
+        with pytest.raises(AnswerUnreadable, match="strike"):
+            await client.option_chain(NIFTY.key, date(2026, 11, 23))
 
 
 async def test_switches() -> None:

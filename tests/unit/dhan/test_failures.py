@@ -49,7 +49,9 @@ K = FailureKind
         (404, {"timestamp": 1737794954581, "status": 404, "error": "Not Found", "path": "/v2/x"}, K.NOT_FOUND, "", "/v2/x"),
         (200, {"message": "Invalid TOTP", "status": "error"}, K.CREDENTIALS, "", "TOTP"),
         (400, {"errorCode": "NONE", "httpStatus": "BAD_REQUEST", "internalErrorCode": "RS-9005", "internalErrorMessage": "Data not available"}, K.NO_DATA, "RS-9005", "not available"),
-        (400, {"status": "failure", "errorType": "VALIDATION_ERROR", "errorCode": "E001", "message": "x"}, K.OTHER, "E001", "VALIDATION"),
+        (400, {"status": "failure", "errorType": "VALIDATION_ERROR", "errorCode": "E001", "message": "no quantity"}, K.OTHER, "E001", "no quantity"),
+        (400, {"errorType": "VALIDATION_ERROR", "errorCode": "E001"}, K.OTHER, "E001", "VALIDATION"),
+        (301, None, K.OTHER, "", "a redirect"),
         (502, "<html>bad gateway</html>", K.SERVER, "", "bad gateway"),
         (403, "", K.ACCESS, "", "no text"),
         (500, None, K.SERVER, "", "null"),
@@ -61,6 +63,17 @@ def test_families(status: int, body: object, kind: FailureKind, code: str, words
     assert (failure.kind, failure.code, failure.status) == (kind, code, status)
     assert words in failure.message
     assert f"HTTP {status}" in str(failure)
+
+
+def test_words_of_a_stranger_steer_no_terminal() -> None:
+    for body in (
+        {"errorCode": "DH\x1b-905", "errorMessage": "\x1b]0;mine\x07 bad\nnews\u202e"},
+        "\x1b]0;mine\x07 bad\nnews",
+    ):
+        failure = failure_in(400, body)
+        assert failure is not None
+        assert str(failure).isprintable()
+        assert "bad news" in failure.message
 
 
 @pytest.mark.parametrize(
@@ -135,6 +148,14 @@ def test_each_kind_has_its_error_and_its_remedy(kind: FailureKind, error: type[D
     assert type(told) is error
     assert str(told).startswith("funds (GET /fundlimit): DH-905 some words (HTTP 400)")
     assert remedy in str(told)
+
+
+def test_a_wrong_client_id_is_not_mended_by_a_token() -> None:
+    failure = failure_in(401, {"data": {"810": "Client ID is invalid"}, "status": "failed"})
+    assert failure is not None
+    assert str(refusal("x", failure)).endswith(
+        "check the client id: it is the number shown in the profile on web.dhan.co"
+    )
 
 
 def test_a_server_error_is_unreachable_and_may_be_asked_again() -> None:

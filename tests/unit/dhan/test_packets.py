@@ -314,6 +314,7 @@ packets = st.one_of(
     st.just(FULL),
     st.builds(lambda ltp: encode_quote(Tick(0, OPTION, 1_773_740_097, ltp, volume=65)), prices),
     st.builds(lambda ltp: encode_full(Quote(Tick(0, NIFTY.key, 1_773_740_097, ltp))), prices),
+    st.builds(lambda ltp: encode_ticker(Tick(0, OPTION, 1_773_740_097, ltp)), prices),
     st.builds(lambda oi: encode_oi(OPTION, oi), u32),
     st.binary(min_size=8, max_size=170),
 )
@@ -349,7 +350,8 @@ def test_a_packet_read_at_one_look_is_read_as_with_care(
         message += changing
     decoder = FeedDecoder(TICKS)
     if learnt:
-        for known in (FULL, encode_quote(Tick(0, OPTION, 1, 5)), encode_full(Quote(Tick(0, NIFTY.key, 1, 5)))):
+        traded = Tick(0, OPTION, 1, 5)
+        for known in (FULL, encode_quote(traded), encode_ticker(traded), encode_full(Quote(Tick(0, NIFTY.key, 1, 5)))):
             decoder.decode(known, 1)
     found, unreadable = packet_by_packet(message)
     assert decoder.decode(memoryview(message), 7) == found

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from algo_scalper.adapters.dhan import endpoints as table
-from algo_scalper.adapters.dhan.replies import KillSwitch, Profile, Token
+from algo_scalper.adapters.dhan.replies import ChainData, KillSwitch, Profile, Token
 from algo_scalper.adapters.dhan.wire import DEEPEST, Endpoint, read_reply
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.units import NS_PER_SECOND, ist_day, ist_second
@@ -195,6 +195,36 @@ def test_a_chain_with_its_greeks() -> None:
     )
     assert strike.ce.greeks.theta == -15.1539
     assert (strike.pe.security_id, strike.pe.oi) == ("", 0)
+
+
+def chain_of(last_price: float, *strikes: str) -> ChainData:
+    told = {strike: {"ce": {"security_id": number}} for number, strike in enumerate(strikes, 1)}
+    return read_reply(table.OPTION_CHAIN, {"data": {"last_price": last_price, "oc": told}, "status": "success"}).data
+
+
+def test_the_strikes_of_a_chain_by_their_price_and_those_near_the_money() -> None:
+    chain = chain_of(25_642.8, "25700.000000", "9950.000000", "25650.000000", "25600.000000", "25550.500000")
+    assert list(chain.strikes()) == [995_000, 2_555_050, 2_560_000, 2_565_000, 2_570_000]
+    assert chain.strikes()[2_565_000].ce.security_id == "3"
+    assert list(chain.nearest()) == [2_565_000]
+    assert chain.at_the_money().ce.security_id == "3"
+    assert {strike: both.ce.security_id for strike, both in chain.nearest(3).items()} == {
+        2_560_000: "4",
+        2_565_000: "3",
+        2_570_000: "1",
+    }
+    assert list(chain.nearest(2, to_paise=1_000_000)) == [995_000, 2_555_050]
+    assert list(chain.nearest(99)) == list(chain.strikes())
+    assert chain_of(1.0).nearest() == {}
+    with pytest.raises(DataError, match="no strikes"):
+        chain_of(1.0).at_the_money()
+
+
+def test_a_chain_without_a_price_of_its_underlying_has_no_nearest_strike() -> None:
+    chain = chain_of(0, "25700.000000")
+    with pytest.raises(DataError, match="say which price is meant"):
+        chain.nearest()
+    assert list(chain.nearest(1, 2_569_000)) == [2_570_000]
 
 
 def test_an_empty_success_is_taken_only_where_there_is_nothing_to_say() -> None:

@@ -9,10 +9,20 @@ import pytest
 
 from algo_scalper.adapters.dhan import rest as rest_module
 from algo_scalper.adapters.dhan.endpoints import CANCEL_ORDER, EXIT_ALL, FUNDS, INTRADAY, ORDER_BY_ID, PLACE_ORDER
-from algo_scalper.adapters.dhan.failures import AnswerLost, AnswerUnreadable, BrokerFailing, TokenRefused
+from algo_scalper.adapters.dhan.failures import (
+    AnswerLost,
+    AnswerUnreadable,
+    BrokerFailing,
+    DhanRefused,
+    NotSent,
+    TokenRefused,
+)
 from algo_scalper.adapters.dhan.limits import Priority
+from algo_scalper.adapters.dhan.orders import DhanBroker
 from algo_scalper.adapters.dhan.rest import DhanRest
-from tests.unit.dhan.doubles import HandClock, HttpServer, http_server, settings_for
+from algo_scalper.domain.errors import BrokerError
+from algo_scalper.domain.ports import Rejected, Unknown
+from tests.unit.dhan.doubles import CLIENT, HandClock, HttpServer, http_server, settings_for
 
 BOTH_LOOPS = True
 
@@ -48,6 +58,71 @@ async def test_a_token_that_says_when_it_ended_is_told_with_the_time() -> None:
         server.answers["/v2/fundlimit"] = [(400, DEAD)]
         with pytest.raises(TokenRefused, match="expired at 03:43; get a new one with: scalper login"):
             await rest.raw(FUNDS)
+
+
+LONG = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiJ9." + "c2VjcmV0" * 30
+ECHO = f"bad header, access-token: {LONG}, client-id: {CLIENT}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (400, {"errorCode": "DH-905", "errorMessage": ECHO}),
+        (400, f"<html>{ECHO}</html>"),
+        (200, f"<html>{ECHO}</html>"),
+        (200, {"headers": ECHO}),
+        (200, [ECHO]),
+        (502, {"headers": {"said": [ECHO]}}),
+        (302, ""),
+    ],
+)
+async def test_a_server_that_repeats_our_headers_makes_us_repeat_no_secret(answer: tuple[int, object]) -> None:
+    async with asking() as (rest, server):
+        rest._settings.replace_token(LONG)
+        server.answers["/v2/orders"] = server.answers["/v2/fundlimit"] = [answer]
+        with pytest.raises(BrokerError) as told:
+            await rest.call(FUNDS)
+        with pytest.raises(BrokerError) as listed:
+            await DhanBroker(rest, HandClock()).orders()
+        outcome = await rest.ask(PLACE_ORDER, {}, priority=Priority.ENTRY)
+        assert isinstance(outcome, Rejected | Unknown)
+        for words in (
+            str(told.value),
+            str(listed.value),
+            outcome.reason if isinstance(outcome, Rejected) else outcome.detail,
+        ):
+            assert LONG[:20] not in words
+            assert LONG[40:60] not in words
+            assert CLIENT not in words
+
+
+async def test_a_redirect_is_told_as_one_and_may_have_done_what_was_asked() -> None:
+    async with asking() as (rest, server):
+        server.answers["/v2/fundlimit"] = server.answers["/v2/positions"] = [(301, "")]
+        with pytest.raises(DhanRefused, match=r"funds .*: a redirect instead of an answer \(HTTP 301\)"):
+            await rest.call(FUNDS)
+        with pytest.raises(AnswerLost, match="HTTP 301"):
+            await rest.call(EXIT_ALL)
+
+
+async def test_what_was_not_sent_and_what_was_lost_come_with_what_to_do() -> None:
+    async with asking() as (rest, server):
+        server.answers["/v2/fundlimit"] = server.answers["/v2/positions"] = ["reset"]
+        with pytest.raises(AnswerLost, match=r"funds .*; it may be asked again$"):
+            await rest.call(FUNDS)
+        with pytest.raises(AnswerLost, match=r"exit_all .*; it may have been done: read what stands before asking"):
+            await rest.call(EXIT_ALL)
+    nobody = DhanRest(settings_for(server.port), HandClock())
+    with pytest.raises(NotSent, match=r"funds .*; nothing was sent: check this machine's network, then ask again$"):
+        await nobody.call(FUNDS)
+    await nobody.close()
+
+
+async def test_an_empty_answer_is_called_empty() -> None:
+    async with asking() as (rest, server):
+        server.answers["/v2/fundlimit"] = [(200, b"")]
+        with pytest.raises(AnswerUnreadable, match="the answer is empty"):
+            await rest.call(FUNDS)
 
 
 async def test_a_server_error_may_be_asked_again_for_what_is_read_and_not_for_what_changes() -> None:

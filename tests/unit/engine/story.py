@@ -17,6 +17,7 @@ from algo_scalper.domain.decisions import Decision, DecisionKind, Direction, Sig
 from algo_scalper.domain.events import (
     BookRead,
     Event,
+    HistoryLoaded,
     OperatorAsked,
     OperatorWord,
     OrderAccepted,
@@ -27,7 +28,7 @@ from algo_scalper.domain.events import (
     SessionStarted,
 )
 from algo_scalper.domain.instruments import INDIA_VIX_KEY, NIFTY, Contract, OptionType, Segment, instrument_key
-from algo_scalper.domain.market import ChainRow, OptionChain, Tick
+from algo_scalper.domain.market import Candle, ChainRow, OptionChain, Tick
 from algo_scalper.domain.orders import (
     BrokerOrder,
     BrokerPosition,
@@ -210,10 +211,19 @@ class Day:
 
     def signal(self, close: int = SPOT) -> list[Command]:
         """A minute of the index closes: whole rupees say up, 50 paise say down."""
-        self.index(close)
+        self._index_again(close)
         self.now_ns = (self.now_ns // NS_PER_MINUTE + 1) * NS_PER_MINUTE
         self.market()
         return self.index(close)
+
+    def _index_again(self, price: int) -> None:
+        """A print of the index; where the story let minutes pass without one, the broker's own fill them."""
+        index = self.engine.state.indices["NIFTY"]
+        missed = index.missed_from_ns
+        self.index(price)
+        if index.missed_from_ns and not missed:
+            last = Candle(index.missed_until_ns - NS_PER_MINUTE, price, price, price, price)
+            self.tell(HistoryLoaded(self.now_ns, NIFTY.key, (last,)))
 
     def enter(self, close: int = SPOT) -> PlaceOrder:
         """A signal, and the buy order it becomes."""

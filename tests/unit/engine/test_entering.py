@@ -12,7 +12,7 @@ from algo_scalper.domain.market import Candle
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, OrderState, Product, Purpose, Request, Side
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.rules import Role
-from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from tests.unit.engine.story import CALL, LOT, PUT, RULES, SPOT, TAG, TWO_LOTS, Day, codes, of, one, orders, reasons
 
 REFUSAL, ENTRY, NO_SIGNAL = DecisionKind.REFUSAL, DecisionKind.ENTRY, DecisionKind.NO_SIGNAL
@@ -78,7 +78,7 @@ def test_feeds_that_are_down_refuse_and_come_back() -> None:
     assert reasons(day.signal(), REFUSAL) == ["feed_down"]
     day.tell(FeedRestored(day.now_ns, "market"))
     assert reasons(day.signal(), REFUSAL) == ["candles_missed"]
-    day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (Candle(day.now_ns, SPOT, SPOT, SPOT, SPOT),)))
+    day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (Candle(day.now_ns - NS_PER_MINUTE, SPOT, SPOT, SPOT, SPOT),)))
     day.tell(FeedLost(day.now_ns, "orders", "closed"))
     assert reasons(day.signal(), REFUSAL) == ["order_feed_down"]
     said = day.tell(FeedRestored(day.now_ns, "orders"))

@@ -7,6 +7,7 @@ from algo_scalper.domain.decisions import Decision, DecisionKind, RefusalReason
 from algo_scalper.domain.events import FeedLost, FeedRestored, HistoryLoaded
 from algo_scalper.domain.instruments import NIFTY
 from algo_scalper.domain.market import Candle
+from algo_scalper.domain.units import NS_PER_SECOND
 from tests.unit.engine.story import SPOT, Day, at, of
 
 
@@ -112,3 +113,38 @@ def test_warm_up_candles_that_nobody_asked_for_change_nothing() -> None:
     before = day.state.indices["NIFTY"].readings
     day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (minute("10:30", SPOT - 9_000),)))
     assert day.state.indices["NIFTY"].readings is before
+
+
+def test_a_minute_that_is_not_over_is_no_candle_whoever_sends_it() -> None:
+    day = Day("10:30:30")
+    day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (minute("10:28"), minute("10:29"), minute("10:30", SPOT))))
+    index = day.state.indices["NIFTY"]
+    assert index.last_candle == minute("10:29")
+    day.index(SPOT + 500)
+    assert index.forming is not None, "its prints still make the candle of 10:30"
+    day.until("10:31:05")
+    day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (minute("10:30"), minute("10:31"))))
+    assert index.last_candle == minute("10:30")
+
+
+def test_an_index_that_falls_silent_for_a_minute_is_a_gap_though_the_feed_is_up() -> None:
+    day = heard(Day("10:30"))
+    day.until("10:31:02")
+    day.until("10:33:10")
+    index = day.state.indices["NIFTY"]
+    assert index.missed_from_ns == 0, "nobody can know yet"
+    day.index(SPOT)
+    assert (index.missed_from_ns, index.missed_until_ns) == (at("10:31"), at("10:33"))
+    day.now_ns = at("10:34")
+    assert refused(day.index(SPOT)) == [RefusalReason.CANDLES_MISSED]
+    assert asked(day.second()) == [ReadCandles(NIFTY.key)]
+
+
+def test_one_print_in_every_minute_is_enough_and_the_night_is_no_silence() -> None:
+    day = Day("09:15")
+    yesterday = at("15:14") - 86_400 * NS_PER_SECOND
+    day.tell(HistoryLoaded(day.now_ns, NIFTY.key, (Candle(yesterday, SPOT, SPOT, SPOT, SPOT),)))
+    for clock in ("09:15:59", "09:16:01", "09:17:58"):
+        day.now_ns = at(clock)
+        day.index(SPOT + 10)
+    assert day.state.indices["NIFTY"].missed_from_ns == 0

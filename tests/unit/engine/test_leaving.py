@@ -291,3 +291,40 @@ def test_exits_go_on_while_halted_and_positions_keep_their_exit_rules() -> None:
     assert "rules_changed" in codes(day.tell(RulesChanged(day.now_ns, tighter, "Asha")))
     assert orders(day.tick(11_000, 11_010)) == [], "5 % is the next position's stop"
     assert len(orders(day.tick(9_590, 9_600))) == 1
+
+
+def test_an_exit_refused_at_the_edge_asks_for_less_until_one_is_taken() -> None:
+    edge, slab, near = 5_760, 9_300, 9_445  # 40 % under 95.90 and a tick inside; less twice 1.5 %; less 1.5 %
+    day = Day()
+    day.hold()
+    change = one(orders(day.tick(9_590, 9_600)), ModifyOrder)
+    while change.price_paise > edge:
+        said = day.accept(change)
+        change = of([*said, *day.second(8, quiet=False)], ModifyOrder)[0]
+    day.reject(change, "EXCH:16284:The order price is out of the days price range.")
+    day.now_ns += NS_PER_SECOND
+    cancel = one(orders(day.book()), CancelOrder)
+    day.accept(cancel, push=False)
+    sell = one(orders(day.push(cancel.order_id)), PlaceOrder)
+    asked = []
+    for _ in range(3):
+        asked.append(sell.price_paise)
+        day.reject(sell, "EXCH:16284:The order price is out of the days price range.")
+        sell = of(day.second(9, quiet=False), PlaceOrder)[0]
+    assert [*asked, sell.price_paise] == [edge, slab, near, edge]
+
+
+def test_the_book_is_read_once_when_a_position_is_over_and_now_and_then_while_nothing_is_held() -> None:
+    """What was sold for is in the funds of the reading after it; without one the next entry would want for cash."""
+    day = Day()
+    day.hold()
+    day.second(2)
+    day.book()
+    exit_ = one(orders(day.tick(9_590, 9_600)), ModifyOrder)
+    day.accept(exit_)
+    day.fill(exit_.order_id, LOT, 9_500)
+    assert day.position.state is PositionState.CLOSED
+    read = [len(of(day.second(1), ReadBook)) for _ in range(4)]
+    assert sum(read) == 1
+    day.book()
+    assert [second for second in range(1, 130) if of(day.second(1), ReadBook) and day.book() is not None] == [60, 120]

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from algo_scalper.domain.account import DayLedger
 from algo_scalper.domain.charges import order_charges
-from algo_scalper.domain.commands import CancelOrder, ModifyOrder, Unsubscribe
+from algo_scalper.domain.commands import CancelOrder, ModifyOrder, Notify, PlaceOrder, Unsubscribe
 from algo_scalper.domain.decisions import Decision, DecisionKind, ExitReason
 from algo_scalper.domain.events import OperatorWord, RulesChanged, SessionStopping
 from algo_scalper.domain.instruments import Exchange
@@ -14,7 +14,7 @@ from algo_scalper.domain.orders import Side
 from algo_scalper.domain.positions import PositionState
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
 from algo_scalper.engine.fills import day_net_paise
-from tests.unit.engine.story import DAY, LOT, RULES, Day, codes, of, one, orders, reasons
+from tests.unit.engine.story import DAY, LOT, RULES, TWO_LOTS, Day, codes, is_floor, of, one, orders, reasons
 
 REFUSAL = DecisionKind.REFUSAL
 
@@ -147,3 +147,27 @@ def test_at_the_end_nothing_more_is_sent_and_what_is_open_is_said() -> None:
     assert orders(day.tick(5_000, 5_010)) == []
     assert orders(day.second(10)) == []
     assert day.now_ns > NS_PER_SECOND
+
+
+def test_what_is_bought_while_the_process_ends_still_gets_its_floor_and_what_is_left_is_said() -> None:
+    day = Day(rules=TWO_LOTS)
+    entry = day.enter()
+    day.accept(entry)
+    said = day.tell(SessionStopping(day.now_ns, "Ctrl-C"))
+    assert "a buy that works is withdrawn" in one(of(said, Notify), Notify).text
+    floor = one(orders(day.fill(entry.order_id, LOT, 12_000)), PlaceOrder)
+    assert is_floor(floor)
+    assert floor.quantity == LOT
+    day.accept(floor)
+    grown = one(orders(day.fill(entry.order_id, LOT, 12_000)), ModifyOrder)
+    assert is_floor(grown)
+    assert grown.quantity == 2 * LOT
+
+
+def test_at_the_end_no_floor_is_claimed_that_may_not_rest() -> None:
+    for last, told in (("accept", "the floor rests at the broker at Rs 84.00"), ("lose", "is not known")):
+        day = Day()
+        entry = day.enter()
+        day.accept(entry)
+        getattr(day, last)(one(day.fill(entry.order_id, LOT, 12_000), PlaceOrder))
+        assert told in one(of(day.tell(SessionStopping(day.now_ns, "Ctrl-C")), Notify), Notify).text

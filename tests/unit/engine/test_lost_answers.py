@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from algo_scalper.domain.commands import CancelOrder, ModifyOrder, PlaceOrder, ReadBook
-from algo_scalper.domain.decisions import DecisionKind
+from algo_scalper.domain.decisions import DecisionKind, ExitReason
 from algo_scalper.domain.events import OrderReported
 from algo_scalper.domain.orders import BrokerStatus, OrderKind, OrderState
 from algo_scalper.domain.positions import PositionState
@@ -260,3 +261,55 @@ def test_an_answer_that_comes_twice_is_taken_once() -> None:
     day.accept(entry)
     assert day.reject(entry, "late and wrong") == []
     assert day.ordered(entry.order_id, OrderState.PENDING)
+
+
+def let_go(day: Day) -> PlaceOrder:
+    """An entry that nobody wants to sell to: re-priced once, then cancelled."""
+    entry = day.enter()
+    day.accept(entry)
+    day.accept(one(orders(day.second(3, quiet=False)), ModifyOrder))
+    day.accept(one(orders(day.second(3, quiet=False)), CancelOrder))
+    assert day.stands(PositionState.CLOSED)
+    return entry
+
+
+def test_a_late_fill_beside_a_position_opened_since_joins_it_and_all_of_it_is_left() -> None:
+    day = Day()
+    first = let_go(day)
+    second = day.enter()
+    day.accept(second)
+    floor = one(orders(day.fill(second.order_id, LOT, 12_000)), PlaceOrder)
+    day.accept(floor)
+    day.set_row(first.order_id, filled_quantity=LOT, filled_value_paise=LOT * 12_100, status=BrokerStatus.TRADED)
+    said = day.push(first.order_id)
+    assert "late_fill" in codes(said, "alarm")
+    assert (day.position.held, day.position.cost_paise) == (2 * LOT, LOT * 24_100)
+    assert day.position.exit_reason is ExitReason.LATE_FILL
+    exit_ = one(orders(said), ModifyOrder)
+    assert (exit_.order_id, exit_.kind, exit_.quantity) == (floor.order_id, OrderKind.LIMIT, 2 * LOT)
+    day.accept(exit_)
+    day.fill(floor.order_id, 2 * LOT, 11_900)
+    assert day.stands(PositionState.CLOSED)
+    assert day.state.ledger.realised_paise == LOT * (2 * 11_900 - 24_100)
+    assert day.book() == []
+
+
+def test_a_late_fill_of_a_part_filled_order_beside_a_position_opened_since_joins_it_too() -> None:
+    day = Day(rules=replace(TWO_LOTS, limits=replace(TWO_LOTS.limits, after_loss_ns=0, losses_in_row=())))
+    first = day.enter()
+    day.accept(first)
+    floor = one(orders(day.fill(first.order_id, LOT, 12_000)), PlaceOrder)
+    day.accept(floor)
+    day.accept(one(orders(day.second(3, quiet=False)), ModifyOrder))
+    day.accept(one(orders(day.second(3, quiet=False)), CancelOrder))
+    day.fill(floor.order_id, LOT, 11_900)
+    assert day.stands(PositionState.CLOSED)
+    day.later(300)
+    second = day.enter()
+    day.accept(second)
+    day.accept(one(orders(day.fill(second.order_id, 2 * LOT, 12_000)), PlaceOrder))
+    day.set_row(first.order_id, filled_quantity=2 * LOT, filled_value_paise=LOT * 24_000, status=BrokerStatus.TRADED)
+    day.push(first.order_id)
+    assert day.position.held == 3 * LOT
+    said = orders(day.second(1, quiet=False))
+    assert one(said, ModifyOrder).quantity == 3 * LOT

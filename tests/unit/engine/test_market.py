@@ -8,6 +8,7 @@ from algo_scalper.domain.events import HistoryLoaded
 from algo_scalper.domain.instruments import NIFTY
 from algo_scalper.domain.market import Candle
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND
+from algo_scalper.engine.views import view
 from tests.unit.engine.story import CALL, CONTRACTS, LOT, PUT, SPOT, Day, at, contract, of, one, orders, reasons
 
 S = NS_PER_SECOND
@@ -67,6 +68,24 @@ def test_an_older_packet_never_overwrites_a_newer_price() -> None:
     assert day.state.ticks[NIFTY.key].ltp_paise == SPOT
 
 
+def test_one_packet_from_the_future_does_not_silence_the_feed_for_ever() -> None:
+    day = Day("10:30")
+    day.index(SPOT, exchange_s=at("14:30") // S)
+    day.second(4)
+    day.index(SPOT + 900)
+    assert day.state.ticks[NIFTY.key].ltp_paise == SPOT, "it may have been overtaken"
+    day.second()
+    day.index(SPOT + 900)
+    assert day.state.ticks[NIFTY.key].ltp_paise == SPOT + 900
+
+
+def test_a_print_of_nothing_is_no_price_of_an_index() -> None:
+    day = Day("10:30")
+    day.index(SPOT)
+    day.index(0)
+    assert day.state.indices["NIFTY"].forming.low_paise == SPOT
+
+
 def test_a_frozen_index_makes_no_candles() -> None:
     day = Day("15:13")
     day.index()
@@ -101,7 +120,7 @@ def test_an_unknown_close_before_is_a_gap_that_is_not_known() -> None:
 
 def test_a_spike_waits_three_minutes() -> None:
     day = Day("10:30")
-    history = tuple(Candle(at("10:00") + n * NS_PER_MINUTE, SPOT, SPOT, SPOT, SPOT) for n in range(29))
+    history = tuple(Candle(at("10:00") + n * NS_PER_MINUTE, SPOT, SPOT, SPOT, SPOT) for n in range(30))
     day.tell(HistoryLoaded(day.now_ns, NIFTY.key, history))
     day.index(SPOT)
     assert reasons(day.signal(SPOT + 30_000), DecisionKind.REFUSAL) == ["spike_wait"]
@@ -143,3 +162,11 @@ def test_best_and_worst_are_bids() -> None:
     day.tick(0, 11_100, 11_000)
     assert (day.position.high_water_paise, day.position.low_water_paise) == (12_500, 11_000)
     assert day.state.orders[floor.order_id].quantity == LOT
+
+
+def test_the_view_says_how_far_the_newest_tick_came_after_the_exchange() -> None:
+    day = Day("10:30")
+    assert view(day.state).feed.lag_ms == 0, "nothing came yet"
+    day.now_ns = at("10:30:05") + 250_000_000
+    day.index(SPOT, exchange_s=at("10:30:02") // S)
+    assert view(day.state).feed.lag_ms == 3_250

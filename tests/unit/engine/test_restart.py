@@ -139,6 +139,19 @@ def test_cooldown_pause_and_halt_survive() -> None:
     assert reasons(day.signal(), DecisionKind.REFUSAL) == ["halted"]
 
 
+def test_the_waits_after_todays_trades_survive_without_the_soft_state() -> None:
+    before = Day()
+    _, floor = before.hold()
+    before.fill(floor.order_id, LOT, 8_400)
+    closed = before.position.closed_ns
+    day = again(before, "10:33")
+    assert day.state.indices["NIFTY"].cooldown_until_ns == closed + 300 * S
+    assert day.state.paused_until_ns == before.state.paused_until_ns == closed + 900 * S
+    assert day.state.sent_today == before.state.sent_today == 2
+    day.book()
+    assert reasons(day.signal(), DecisionKind.REFUSAL) == ["cooldown"]
+
+
 def test_a_start_in_the_middle_of_the_day_knows_how_the_day_opened() -> None:
     candle = Candle(at("09:15"), SPOT + 30_000, SPOT + 30_000, SPOT, SPOT)
     yesterday = Candle(candle.start_ns - 1_440 * NS_PER_MINUTE, SPOT, SPOT, SPOT, SPOT)

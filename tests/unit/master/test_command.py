@@ -213,3 +213,26 @@ def test_the_knobs_and_what_they_are_when_nobody_says_anything(tmp_path: Path) -
 def test_a_knob_that_cannot_be_is_named_with_its_place(values: dict[str, str], words: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=words):
         import_settings(settings(**values), tmp_path, ["NIFTY", "SENSEX"])
+
+
+def test_the_stored_settings_of_the_last_session_count_as_they_do_in_the_desk(scalper: Scalper, tmp_path: Path) -> None:
+    with closing(open_stores(None, tmp_path / "var")) as stores:
+        stores.changes("PAPER-REAL").change_setting("VALID_EXCHANGES", "NSE", at_ns=1, by="me")
+        stores.trading("PAPER").next_epoch(started_ns=4)
+    assert scalper("import", "--file", file(detailed(whole_market()))).code == 0, "another account's do not"
+    with closing(open_stores(None, tmp_path / "var")) as stores:
+        stores.trading("PAPER-REAL").next_epoch(started_ns=5)
+    said = scalper("import", "--file", file(detailed(whole_market())))
+    assert (said.code, said.err[:71]) == (
+        2,
+        "scalper: stored settings: VALID_EXCHANGES leaves out BSE, where SENSEX ",
+    )
+    with closing(open_stores(None, tmp_path / "var")) as stores:
+        stores.changes("PAPER-REAL").change_setting("CACHE_MAX_AGE", "many", at_ns=2, by="me")
+    assert "stored settings: CACHE_MAX_AGE='many' is not a whole number" in scalper("status").err
+
+
+def test_before_the_first_session_the_stored_settings_are_those_the_command_keeps(scalper: Scalper) -> None:
+    with closing(open_stores(None, Path("var"))) as stores:
+        stores.changes("PAPER").change_setting("BATCH_SIZE", "none", at_ns=1, by="me")
+    assert "stored settings: BATCH_SIZE='none'" in scalper("import", "--file", "any").err

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -322,3 +323,19 @@ async def test_an_import_from_a_server_is_done_once_and_confirmed_after_that(tmp
             current = catalog.current()
             assert current is not None
             assert current.number == 1
+
+
+async def test_what_is_no_master_file_is_not_kept_for_a_day(tmp_path: Path) -> None:
+    how = ImportSettings(
+        "", tmp_path / "instruments", 24 * HOUR_NS, batch=50, exchanges=("BSE", "NSE"), required=tuple(INDICES)
+    )
+    async with a_server() as server:
+        server.tag, server.body = "", b"<html>maintenance</html>"
+        asking = msgspec.structs.replace(how, url=server.url)
+        with open_catalog(None, tmp_path) as catalog:
+            with pytest.raises(DataError, match="a web page"):
+                await import_catalog(catalog, asking, StillClock())
+            server.body = detailed(whole_market()).encode()
+            report = await import_catalog(catalog, asking, StillClock())
+    assert (report.outcome, report.came) == (Outcome.IMPORTED, Came.DOWNLOADED)
+    assert len(server.asked) == 2

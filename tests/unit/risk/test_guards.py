@@ -95,6 +95,8 @@ NO: tuple[tuple[dict[str, Any], RefusalReason, dict[str, Any]], ...] = (
     ({"index_age_ns": -1}, R.INDEX_STALE, {"limit_s": 5.0}),
     ({"index_age_ns": 5_100_000_000}, R.INDEX_STALE, {"age_s": 5.1, "limit_s": 5.0}),
     ({"lag_ns": 3_001_000_000}, R.LAGGING, {"lag_s": 3.001, "limit_s": 2.0}),
+    ({"option": option(bid_paise=13_000, ask_paise=12_000)}, R.SPREAD_WIDE, {"spread_paise": -1_000}),
+    ({"lag_ns": -3_001_000_000}, R.LAGGING, {"lag_s": -3.001, "limit_s": 2.0}),
     (
         {"now_ns": EARLY, "gap_bps": 100, "option": option(at_ns=EARLY)},
         R.GAP_WAIT,

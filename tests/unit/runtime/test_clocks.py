@@ -156,6 +156,19 @@ async def test_a_timer_may_ask_for_the_next() -> None:
     assert ran == [5, 10, 15, 20]
 
 
+async def test_a_process_that_stood_still_hears_what_was_sent_to_it_before_it_acts_on_silence() -> None:
+    said: list[str] = []
+    for late_ns in (S, S + 1):
+        timers, clock = Timers(), SteppedClock(late_ns)
+        timers.at(0, Rank.SECOND, lambda _: said.append("a second passed"))
+        running = asyncio.create_task(timers.run(clock))
+        await asyncio.sleep(0)
+        said.append("what a socket held")
+        await turns()
+        running.cancel()
+    assert said == ["a second passed", "what a socket held", "what a socket held", "a second passed"]
+
+
 async def test_the_timers_task_sleeps_until_something_is_due_or_something_sooner_is_asked() -> None:
     timers, clock = Timers(), SteppedClock(0)
     ran: list[int] = []

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from algo_scalper.adapters.dhan.failures import NotSent
 from algo_scalper.adapters.storage.revisions import HEAD
 from algo_scalper.adapters.storage.stores import open_stores
 from algo_scalper.domain.errors import BrokerUnreachable
@@ -53,6 +54,9 @@ async def test_no_check_hides_another_whatever_happens_to_it(tmp_path: Path) -> 
     async def unreachable(_: Surroundings) -> Sequence[Line]:
         raise BrokerUnreachable("no connection")
 
+    async def offline(_: Surroundings) -> Sequence[Line]:
+        raise NotSent("funds: no route to host, and much more that all lines would say")
+
     async def bug(_: Surroundings) -> Sequence[Line]:
         raise ZeroDivisionError("by nothing")
 
@@ -60,6 +64,7 @@ async def test_no_check_hides_another_whatever_happens_to_it(tmp_path: Path) -> 
         ("hangs", hangs),
         ("bug", bug),
         ("unreachable", unreachable),
+        ("offline", offline),
         ("fine", fine),
     ]
     running = asyncio.create_task(run_checks(around(tmp_path, clock), checks))
@@ -70,11 +75,13 @@ async def test_no_check_hides_another_whatever_happens_to_it(tmp_path: Path) -> 
         ("hangs", Light.AMBER),
         ("bug", Light.RED),
         ("unreachable", Light.RED),
+        ("offline", Light.RED),
         ("fine", Light.GREEN),
     ]
     assert "no answer within 15 seconds" in lines[0].value
     assert "ZeroDivisionError: by nothing" in lines[1].value
     assert "no connection" in lines[2].value
+    assert lines[3].value == "not known: Dhan is not reached"
 
 
 def test_the_worst_light() -> None:

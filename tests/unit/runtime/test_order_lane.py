@@ -12,7 +12,7 @@ import pytest
 from algo_scalper.domain.errors import StoreError
 from algo_scalper.domain.events import OrderAccepted, OrderDropped, OrderUnknown
 from algo_scalper.domain.orders import Purpose, Request
-from algo_scalper.domain.ports import Changes, Unknown
+from algo_scalper.domain.ports import Changes, Outcome, Unknown
 from algo_scalper.runtime.order_lane import COMMIT_LIMIT_NS, OrderEvent, OrderLane
 from tests.unit.runtime.doubles import ONE, TWO, HandClock, HeldBroker, HeldStore, modify, place, record, turns
 
@@ -223,6 +223,54 @@ async def test_close_waits_for_answers_sends_nothing_more_and_writes_what_change
         await closing
         assert await lane.sent() == ["sent place a"]
         assert "last" in {order.id for changes in lane.store.kept for order in changes.orders}
+
+
+async def test_at_the_end_a_floor_that_waits_still_leaves_and_an_entry_does_not() -> None:
+    async with running() as lane:
+        lane.want(modify("chase", ONE, Purpose.ENTRY))
+        await lane.sent()
+        lane.want(place("floor", ONE, Purpose.EXIT), place("entry", TWO))
+        closing = asyncio.create_task(lane.lane.close())
+        await turns()
+        lane.broker.answer("chase")
+        assert await lane.sent(2) == ["sent modify chase", "sent place floor"]
+        assert not closing.done(), "its answer is awaited"
+        lane.broker.answer("floor")
+        await closing
+        assert {order.id for changes in lane.store.kept for order in changes.orders} >= {"floor", "entry"}
+
+
+async def test_at_the_end_an_entrys_change_that_is_not_sent_keeps_no_floor_waiting() -> None:
+    async with running() as lane:
+        lane.want(modify("chase", ONE, Purpose.ENTRY))
+        closing = asyncio.create_task(lane.lane.close())
+        lane.lane.offer(place("floor", ONE, Purpose.EXIT))
+        assert await lane.sent() == ["sent place floor"]
+        lane.broker.answer("floor")
+        await closing
+
+
+async def test_closing_a_lane_that_nobody_runs_does_not_wait_for_it() -> None:
+    lane = Lane()
+    lane.want(place("floor", ONE, Purpose.EXIT))
+    await lane.lane.close()
+    assert lane.store.kept
+
+
+async def test_a_request_that_breaks_is_unknown_and_said_and_the_contract_goes_on() -> None:
+    async with running() as lane:
+
+        async def broken(command: object) -> Outcome:
+            raise KeyError("nobody thought of this")
+
+        lane.broker.place = broken  # type: ignore[method-assign]
+        lane.want(place("floor", ONE, Purpose.EXIT))
+        (told,) = await lane.told()
+        assert isinstance(told, OrderUnknown)
+        assert "nobody thought of this" in told.detail
+        assert [code for code, _ in lane.alarms] == ["request_broke"]
+        lane.want(modify("next", ONE))
+        assert await lane.sent() == ["sent modify next"]
 
 
 async def test_in_stepped_time_everything_happens_within_the_call() -> None:

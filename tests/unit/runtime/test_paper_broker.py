@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
@@ -15,7 +16,7 @@ from algo_scalper.domain.orders import BrokerOrder, BrokerStatus, OrderKind, Pro
 from algo_scalper.domain.ports import Accepted, Unknown
 from algo_scalper.domain.units import NS_PER_MS, NS_PER_SECOND
 from algo_scalper.runtime.clock import SteppedClock, Timers
-from algo_scalper.runtime.paper_broker import PaperBroker, kept_state
+from algo_scalper.runtime.paper_broker import STANDS_NS, PaperBroker, carry_over, kept_state
 from algo_scalper.simulation.exchange import SQUARE_OFF_ID, SimulatedExchange
 from algo_scalper.simulation.latency import Latency
 from tests.unit.runtime.doubles import turns
@@ -23,6 +24,7 @@ from tests.unit.simulation.exchange_desk import CALL, DAY, KEY, LAKH, seconds
 
 LATENCY = Latency()
 NOON = seconds(12, 0)
+NEXT_DAY = DAY + timedelta(days=1)
 Answer = TypeVar("Answer")
 
 
@@ -202,3 +204,39 @@ async def test_the_square_off_comes_by_the_clock() -> None:
     assert bench.broker.exchange.held(KEY) == 0
     assert bench.told[-1][1].correlation_id == SQUARE_OFF_ID
     assert bench.clock.now_ns() - seconds(15, 20) < 2_000 * NS_PER_MS
+
+
+async def test_the_balance_and_what_was_left_open_carry_over_to_the_next_day() -> None:
+    bench = Bench(Shelf())
+    bench.quote(9_990, 10_000)
+    await bench.buy("AS-1-1", 10_000)
+    before = kept_state(bench.shelf)
+    assert before is not None
+    assert before.cash_paise < LAKH - 65 * 10_000
+    morning = Shelf()
+    carried = carry_over(morning, before, NEXT_DAY, {KEY})
+    assert (carried.day, carried.cash_paise, carried.start_of_day_paise) == (
+        NEXT_DAY,
+        before.cash_paise,
+        before.cash_paise,
+    )
+    again = kept_state(morning)
+    assert again is not None, "written down: the next start of that day finds it"
+    assert [(held.key, held.net_quantity) for held in again.holdings] == [(KEY, 65)]
+    assert (again.cash_paise, again.orders, again.fills) == (before.cash_paise, [], [])
+    assert carry_over(Shelf(), before, NEXT_DAY, set()).holdings == [], "it expired meanwhile"
+
+
+async def test_nothing_trades_at_a_quote_that_nobody_has_shown_for_a_while() -> None:
+    bench = Bench(Shelf())
+    bench.quote(9_990, 10_000)
+    await bench.buy("AS-1-1", 10_000)
+    await bench.until(NOON + STANDS_NS + NS_PER_SECOND)
+    sold = await bench.do(bench.broker.place(order("AS-1-2", Side.SELL, 9_000)))
+    assert isinstance(sold, Accepted)
+    assert bench.broker.exchange.held(KEY) == 65, "its price is eleven seconds old"
+    bench.clock._now_ns += NS_PER_SECOND
+    bench.quote(9_500, 9_510)
+    assert bench.standing is not None
+    bench.broker.see(bench.standing)
+    assert bench.broker.exchange.held(KEY) == 0

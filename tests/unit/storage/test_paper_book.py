@@ -111,3 +111,13 @@ def test_a_full_disk_keeps_what_was_saved(tmp_path: Path) -> None:
         assert one.load() == ({"order 1": b"old"}, b"old")
         one.save({"order 1": b"new"}, b"new")
         assert one.load() == ({"order 1": b"new"}, b"new")
+
+
+def test_the_newest_day_before_is_found_and_another_accounts_is_not(tmp_path: Path) -> None:
+    for account, day in (("A", 2), ("A", 4), ("B", 5), ("A", 9)):
+        with closing(PaperBook(tmp_path / "paper.sqlite3", account, date(2026, 11, day))) as one:
+            one.save({}, b"kept")
+    with closing(PaperBook(tmp_path / "paper.sqlite3", "A", date(2026, 11, 9))) as one:
+        assert one.earlier_day() == date(2026, 11, 4)
+    with closing(PaperBook(tmp_path / "paper.sqlite3", "A", date(2026, 11, 2))) as one:
+        assert one.earlier_day() is None

@@ -29,6 +29,11 @@ class TokenClaims(msgspec.Struct, frozen=True, rename="camel"):
 NO_CLAIMS = TokenClaims()
 
 
+def fits_a_header(text: str) -> bool:
+    """Whether a client id or a token can travel: nothing was broken into two lines or lost on the way here."""
+    return text.isascii() and text.isprintable()
+
+
 def token_claims(access_token: str) -> TokenClaims:
     """The claims of a JWT; empty ones for anything else (the simulator's token is a plain word)."""
     parts = access_token.split(".")

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from algo_scalper.adapters.dhan.access_token import token_claims
+from algo_scalper.adapters.dhan.access_token import fits_a_header, token_claims
 from algo_scalper.adapters.dhan.endpoints import (
     CONSUME_CONSENT,
     CONSUME_PARTNER_CONSENT,
@@ -75,7 +75,7 @@ def pasted_token(settings: DhanSettings, now_ns: int, access_token: str) -> Mint
     """
     settings.keep_secret(access_token)
     claims = token_claims(access_token)
-    if not claims.expires_ns:
+    if not claims.expires_ns or not fits_a_header(access_token):
         raise ConfigError("that is not an access token of Dhan (about 300 characters in three parts): copy it whole")
     if claims.dhan_client_id and claims.dhan_client_id != settings.client_id:
         raise ConfigError("that token is of another client id than DHANHQ_CLIENT_ID; log in there as this client")
@@ -183,7 +183,7 @@ class DhanAuth:
             raise
 
     def _made(self, endpoint: Endpoint[Token], made: Token, how: HowMade, consumer: str) -> MintedToken:
-        if not made.access_token:
+        if not made.access_token or not fits_a_header(made.access_token):
             raise AnswerUnreadable(f"{endpoint}: no token in the answer")
         self._settings.keep_secret(made.access_token)
         claims = token_claims(made.access_token)

@@ -3,7 +3,7 @@
 ::
 
     settings = DhanSettings(client_id, access_token)
-    async with DhanClient(settings, clock, Limiter(clock, random.Random())) as dhan:
+    async with DhanClient(settings, clock) as dhan:
         funds = await dhan.funds()
         prices = await dhan.ltp({NIFTY.key, BANKNIFTY.key})
         outcome = await dhan.place(OrderBody(...))
@@ -15,11 +15,16 @@ do. Order requests raise nothing for what happens on the way and return one of t
 nothing more), `Rejected` (Dhan said no, or nothing left this machine) or `Unknown` (it may have arrived: read the book).
 No order request is ever repeated here. What changes the account otherwise raises `AnswerLost` when its answer is lost.
 
+Requests are counted against Dhan's limits by ``limiter``, which is one of the client's own unless it is given one: two
+clients of one account share theirs. ``auth`` has the ways to a new token.
+
 The engine's own ways of doing these things are beside it: ``broker`` (its commands), ``history``, and `chain`.
 """
 
 from __future__ import annotations
 
+import logging
+import random
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from datetime import date
 from itertools import islice
@@ -29,6 +34,7 @@ from typing import Self, TypeVar
 import msgspec
 
 from algo_scalper.adapters.dhan import endpoints as table
+from algo_scalper.adapters.dhan.auth import DhanAuth
 from algo_scalper.adapters.dhan.bodies import (
     AddressBody,
     ChainBody,
@@ -54,7 +60,7 @@ from algo_scalper.adapters.dhan.bodies import (
 from algo_scalper.adapters.dhan.catalogue import Catalogue, read_catalogue
 from algo_scalper.adapters.dhan.failures import AnswerUnreadable, DhanRefused, NothingThere
 from algo_scalper.adapters.dhan.history import Bar, DhanHistory, RollingBar
-from algo_scalper.adapters.dhan.limits import Limiter, Priority
+from algo_scalper.adapters.dhan.limits import Limiter, Priority, Throttled
 from algo_scalper.adapters.dhan.orders import DhanBroker
 from algo_scalper.adapters.dhan.replies import (
     Addresses,
@@ -94,12 +100,14 @@ from algo_scalper.domain.instruments import (
     key_segment,
 )
 from algo_scalper.domain.ports import Clock, Outcome, Rejected
+from algo_scalper.domain.units import NS_PER_SECOND
 
 MOST_INSTRUMENTS = 1_000
 """In one request for prices."""
 MOST_PAGES = 1_000
 """Of a trade history; more would be a service that never ends it."""
 NO_HOLDINGS = "DH-1111"
+log = logging.getLogger(__name__)
 
 _Price = TypeVar("_Price", bound=LastPrice)
 _MARKET = frozenset({"MARKET", "STOP_LOSS_MARKET"})
@@ -115,9 +123,16 @@ class DhanClient:
         limiter: Limiter | None = None,
         contracts: Mapping[int, Contract] | None = None,
     ) -> None:
-        """``limiter``: the account's budget; None asks without one. ``contracts``: see `DhanBroker`."""
+        """``limiter``: the account's budget, to be shared by all that ask; None makes one of this client's own.
+
+        ``contracts``: see `DhanBroker`.
+        """
         self._settings = settings
-        self.rest = DhanRest(settings, clock, limiter=limiter)
+        if limiter is None:
+            limiter = Limiter(clock, random.Random(), on_throttled=_log_throttled)  # noqa: S311 - jitter of pauses
+        self.limiter = limiter
+        self.rest = DhanRest(settings, clock, limiter=self.limiter)
+        self.auth = DhanAuth(self.rest, settings, clock)
         self.history = DhanHistory(self.rest)
         self.broker = DhanBroker(self.rest, clock, contracts)
 
@@ -201,11 +216,11 @@ class DhanClient:
 
     async def place(self, body: OrderBody, priority: Priority = Priority.ENTRY) -> Outcome:
         """Place an order. Market orders are not sent: see `orders.at_market` for a limit with a protection."""
-        return _unfit(body.order_type, body.correlation_id) or await self._ask(table.PLACE_ORDER, body, priority)
+        return _unfit_order(body) or await self._ask(table.PLACE_ORDER, body, priority)
 
     async def place_sliced(self, body: OrderBody, priority: Priority = Priority.ENTRY) -> Outcome:
         """Place an order above the freeze quantity, which Dhan cuts. `Accepted` has all ids, with commas between them."""
-        return _unfit(body.order_type, body.correlation_id) or await self._ask(table.SLICE_ORDER, body, priority)
+        return _unfit_order(body) or await self._ask(table.SLICE_ORDER, body, priority)
 
     async def modify(self, body: ModifyBody, priority: Priority = Priority.EXIT) -> Outcome:
         """Change a working order; the body is the whole order as it shall be, its quantity the new total."""
@@ -346,7 +361,8 @@ class DhanClient:
 
     async def set_kill_switch(self, *, active: bool) -> KillSwitch:
         """Switch trading off for the day, or on again; only without open positions and working orders."""
-        return await self._call(table.SET_KILL_SWITCH, killSwitchStatus="ACTIVATE" if active else "DEACTIVATE")
+        word = "ACTIVATE" if active else "DEACTIVATE"
+        return await self._call(table.SET_KILL_SWITCH, priority=Priority.EXIT, killSwitchStatus=word)
 
     async def pnl_exit(self) -> PnlExit:
         """The broker's own exit at a profit or a loss of the day."""
@@ -354,7 +370,7 @@ class DhanClient:
 
     async def set_pnl_exit(self, body: PnlExitBody) -> PnlExit:
         """Set it for the day; it fires at once when one of the two has been reached already."""
-        return await self._call(table.SET_PNL_EXIT, body)
+        return await self._call(table.SET_PNL_EXIT, body, priority=Priority.EXIT)
 
     async def remove_pnl_exit(self) -> PnlExit:
         """Remove it."""
@@ -443,7 +459,7 @@ class DhanClient:
         try:
             return tuple(sorted(iso_date(one, "expiry") for one in found.data))
         except DataError as fault:
-            raise AnswerUnreadable(f"{table.EXPIRY_LIST}: {fault}") from None
+            raise self.rest.unreadable(f"{table.EXPIRY_LIST}: {fault}") from None
 
     async def option_chain(self, underlying_key: int, expiry: date) -> ChainData:
         """A chain as Dhan has it, with its greeks. The same chain may be asked for once in three seconds."""
@@ -452,7 +468,12 @@ class DhanClient:
             underlying_seg=key_segment(underlying_key).name,
             expiry=expiry.isoformat(),
         )
-        return (await self._call(table.OPTION_CHAIN, body)).data
+        chain = (await self._call(table.OPTION_CHAIN, body)).data
+        try:
+            chain.strikes()
+        except DataError as fault:
+            raise self.rest.unreadable(f"{table.OPTION_CHAIN}: {fault}") from None
+        return chain
 
     # --- instruments -----------------------------------------------------------------------------------------------
 
@@ -504,6 +525,13 @@ class DhanClient:
         return found
 
 
+def _log_throttled(told: Throttled) -> None:
+    pause_s = (told.paused_until_ns - told.at_ns) / NS_PER_SECOND
+    log.warning(
+        "Dhan says too often, time %d: requests of the kind %s pause for %.1f s", told.count, told.family, pause_s
+    )
+
+
 def _by_key(answers: Iterable[Mapping[str, Mapping[str, _Price]]]) -> dict[int, _Price]:
     try:
         return {
@@ -525,6 +553,12 @@ def _unfit(order_type: str, correlation_id: str | None = None) -> Rejected | Non
     if correlation_id is not None and not 0 < len(correlation_id) <= MOST_CORRELATION:
         return Rejected(f"not sent: correlation id {correlation_id!r} is not 1 to {MOST_CORRELATION} long")
     return None
+
+
+def _unfit_order(body: OrderBody) -> Rejected | None:
+    if body.after_market_order and not body.amo_time:
+        return Rejected("not sent: an order for after the market needs amo_time: PRE_OPEN, OPEN, OPEN_30 or OPEN_60")
+    return _unfit(body.order_type, body.correlation_id)
 
 
 def _unfit_any(orders: Iterable[TriggerOrder]) -> Rejected | None:

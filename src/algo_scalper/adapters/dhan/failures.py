@@ -33,7 +33,7 @@ from enum import StrEnum
 
 import msgspec
 
-from algo_scalper.adapters.dhan.values import shown
+from algo_scalper.adapters.dhan.values import plain, shown
 from algo_scalper.domain.errors import BrokerRefused, BrokerUnreachable
 
 MOST_TEXT = 300
@@ -160,11 +160,16 @@ REMEDY: dict[FailureKind, str] = {
 """What to do, by kind; the kinds left out have no remedy that is always right."""
 
 
+REMEDY_BY_CODE = {"810": "check the client id: it is the number shown in the profile on web.dhan.co"}
+"""Where the code says more than its kind."""
+
+
 def refusal(what: str, failure: Failure, remedy: str = "") -> DhanRefused | BrokerFailing:
     """The error a failed read becomes. ``what`` names the call and the instrument; ``remedy`` replaces the usual one."""
     if failure.kind is FailureKind.SERVER:
         return BrokerFailing(f"{what}: {failure}; it may be asked again")
-    return _ERROR[failure.kind](what, failure, remedy or REMEDY.get(failure.kind, ""))
+    usual = REMEDY_BY_CODE.get(failure.code) or REMEDY.get(failure.kind, "")
+    return _ERROR[failure.kind](what, failure, remedy or usual)
 
 
 _BY_MESSAGE: tuple[tuple[str, FailureKind], ...] = (
@@ -226,13 +231,16 @@ def failure_in(status: int, body: object) -> Failure | None:
     """The failure an answer carries, or None when it succeeded.
 
     ``body`` is the decoded JSON, or the raw text when it was none. A body failed when it has an error code or message,
-    a ``status`` that is not success, an array element with either, or simply an HTTP status of 400 and above.
+    a ``status`` that is not success, an array element with either, or simply an HTTP status of 300 and above: no call of
+    Dhan's answers by a redirect.
     """
     for code, message in _told(body):
-        return Failure(_kind(status, code, message), status, code[:MOST_CODE], message[:MOST_TEXT])
+        return Failure(_kind(status, code, message), status, plain(code[:MOST_CODE]), plain(message[:MOST_TEXT]))
     if status >= 400:
         words = body if isinstance(body, str) else _as_json(body)
-        return Failure(_kind(status, "", words), status, "", words[:MOST_TEXT] or "no text")
+        return Failure(_kind(status, "", words), status, "", plain(words[:MOST_TEXT]) or "no text")
+    if status >= 300:
+        return Failure(FailureKind.OTHER, status, "", "a redirect instead of an answer")
     return None
 
 
@@ -247,8 +255,8 @@ def _told(body: object) -> Iterator[tuple[str, str]]:
         return
     if body.get("errorCode") or body.get("errorMessage") or body.get("internalErrorCode"):
         code = body.get("internalErrorCode") or body.get("errorCode") or ""
-        message = body.get("errorMessage") or body.get("internalErrorMessage") or body.get("errorType") or "no message"
-        yield _words(code), _words(message)
+        named = ("errorMessage", "internalErrorMessage", "message", "errorType")
+        yield _words(code), _words(next((body[name] for name in named if body.get(name)), "no message"))
         return
     said = body.get("status")
     if isinstance(said, str) and said.lower() != "success":

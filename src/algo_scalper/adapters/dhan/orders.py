@@ -23,7 +23,7 @@ from algo_scalper.adapters.dhan.endpoints import (
     PLACE_ORDER,
     POSITIONS,
 )
-from algo_scalper.adapters.dhan.failures import AnswerUnreadable, DhanRefused
+from algo_scalper.adapters.dhan.failures import DhanRefused
 from algo_scalper.adapters.dhan.limits import Priority
 from algo_scalper.adapters.dhan.rest import NO_ARGUMENTS, ORDER_TIMEOUT_NS, DhanRest
 from algo_scalper.adapters.dhan.rows import read_funds, read_orders, read_positions
@@ -184,12 +184,12 @@ class DhanBroker:
     async def positions(self) -> tuple[BrokerPosition, ...]:
         """GET /positions, one row per contract whatever its products. Raises `BrokerError`."""
         found = await self._rest.raw(POSITIONS, priority=Priority.BOOK)
-        return _read(POSITIONS, lambda: read_positions(found))
+        return self._read(POSITIONS, lambda: read_positions(found))
 
     async def funds(self) -> Funds:
         """GET /fundlimit. Raises `BrokerError`."""
         found = await self._rest.raw(FUNDS, priority=Priority.BOOK)
-        return _read(FUNDS, lambda: read_funds(found))
+        return self._read(FUNDS, lambda: read_funds(found))
 
     async def order_by_id(self, broker_id: str) -> BrokerOrder | None:
         """GET /orders/{id} (a list on the live service, an object in the documentation); None when unknown there."""
@@ -231,7 +231,13 @@ class DhanBroker:
         self, endpoint: Endpoint[Any], arguments: Mapping[str, object] = NO_ARGUMENTS
     ) -> tuple[BrokerOrder, ...]:
         found = await self._rest.raw(endpoint, priority=Priority.BOOK, arguments=arguments)
-        return _read(endpoint, lambda: read_orders(found, self._contracts))
+        return self._read(endpoint, lambda: read_orders(found, self._contracts))
+
+    def _read(self, endpoint: Endpoint[Any], read: Callable[[], _Read]) -> _Read:
+        try:
+            return read()
+        except DataError as fault:
+            raise self._rest.unreadable(f"{endpoint}: {fault}") from None
 
 
 def at_market(order_id: str, contract: Contract, side: Side, quantity: int, touch_paise: int) -> PlaceOrder:
@@ -261,13 +267,6 @@ def stop_order(order_id: str, contract: Contract, side: Side, quantity: int, tri
         purpose,
         Product.INTRADAY,
     )
-
-
-def _read(endpoint: Endpoint[Any], read: Callable[[], _Read]) -> _Read:
-    try:
-        return read()
-    except DataError as fault:
-        raise AnswerUnreadable(f"{endpoint}: {fault}") from None
 
 
 def _priority(purpose: Purpose) -> Priority:

@@ -19,7 +19,7 @@ def judge(status: int, body: object) -> Outcome:
     if isinstance(body, list) and len(body) > 1 and 200 <= status < 300:
         return _together([judge(status, one) for one in body])
     failure = failure_in(status, body)
-    if status >= 500 or status == 408 or 300 <= status < 400:
+    if settles_nothing(status):
         return Unknown(str(failure or Failure(FailureKind.OTHER, status, "", "no order in the answer")))
     if failure is not None:
         return Rejected(str(failure))
@@ -32,6 +32,11 @@ def judge(status: int, body: object) -> Outcome:
     if isinstance(answer, dict) and text(answer.get("orderStatus")).upper() == "REJECTED":
         return Rejected(f"order {broker_id} was rejected")
     return Accepted(broker_id)
+
+
+def settles_nothing(status: int) -> bool:
+    """A server error, a time-out told by a balancer, a redirect: the request reached somebody, and who knows further."""
+    return status >= 500 or status == 408 or 300 <= status < 400
 
 
 def _together(answers: list[Outcome]) -> Outcome:

@@ -94,9 +94,11 @@ _FULL_TICK = Struct("<3xBIf2xI4xI8xI24xII4xff" + "II12x" * 4)
 _QUOTE_TICK = Struct("<3xBIf2xI4xI")
 _TICKER_TICK = Struct("<3xBIfI")
 # The same with the eight header bytes as one number: code, length and instrument are known or not at one look.
-_FULL_PACKET = Struct("<Qf2xI4xI8xI24xII4xff" + "II12x" * 4)
-_QUOTE_PACKET = Struct("<Qf2xI4xI24x")
+_unpack_full = Struct("<Qf2xI4xI8xI24xII4xff" + "II12x" * 4).unpack_from
+_unpack_quote = Struct("<Qf2xI4xI24x").unpack_from
+_unpack_ticker = Struct("<QfI").unpack_from
 _QUOTE_BYTES = PACKET_BYTES[Code.QUOTE]
+_TICKER_BYTES = PACKET_BYTES[Code.TICKER]
 _BOOK = Struct("<" + "II4xff" * BOOK_LEVELS)
 
 _LEAST_BYTES = bytes(PACKET_BYTES.get(code, HEADER_BYTES) for code in range(256))
@@ -334,6 +336,7 @@ class FeedDecoder:
         self._full: dict[int, tuple[int, _OnTick]] = {}
         """Key and prices by the header of a Full packet, learnt from the first one of each instrument."""
         self._quote: dict[int, tuple[int, _OnTick]] = {}
+        self._ticker: dict[int, tuple[int, _OnTick]] = {}
         self._open_interest: dict[int, int] = {}
         self.previous_close_paise: dict[int, int] = {}
         """By key; live servers send it for indices."""
@@ -343,61 +346,97 @@ class FeedDecoder:
 
     def decode(self, message: Buffer, at_ns: int) -> list[Tick]:
         """The ticks of one message, in order; ``at_ns`` is when it was received."""
+        size = len(message)
+        tick = None
+        if size == _FULL_BYTES:  # by far the commonest messages: one packet
+            tick = self._full_tick(message, 0, at_ns)
+        elif size == _QUOTE_BYTES:
+            tick = self._quote_tick(message, 0, at_ns)
+        elif size == _TICKER_BYTES:
+            tick = self._ticker_tick(message, 0, at_ns)
+        if tick is not None:
+            return [tick]
         found: list[Tick] = []
-        at, size = 0, len(message)
+        at = 0
         while at < size:
-            left = size - at
-            if left == _FULL_BYTES or (left > _FULL_BYTES and message[at] == _FULL_CODE):
-                (
-                    header, ltp, ltt, volume, interest,
-                    bids0, asks0, bid, ask,
-                    bids1, asks1, bids2, asks2, bids3, asks3, bids4, asks4,
-                ) = _FULL_PACKET.unpack_from(message, at)  # fmt: skip
-                known = self._full.get(header)
-                if known is None:
-                    at = self._step(message, at, size, at_ns, found)
-                    continue
-                at += _FULL_BYTES
-                key, prices = known
-                exchange_s = ltt - IST_OFFSET_S if ltt else 0
-                try:
-                    tick = Tick(
-                        at_ns,
-                        key,
-                        exchange_s,
-                        prices[ltp],
-                        prices[bid],
-                        prices[ask],
-                        bids0 + bids1 + bids2 + bids3 + bids4,
-                        asks0 + asks1 + asks2 + asks3 + asks4,
-                        volume,
-                        interest,
-                    )
-                except ValueError:
-                    self.counts.unreadable += 1
-                    continue
-            elif left == _QUOTE_BYTES or (left > _QUOTE_BYTES and message[at] == _QUOTE_CODE):
-                header, ltp, ltt, volume = _QUOTE_PACKET.unpack_from(message, at)
-                known = self._quote.get(header)
-                if known is None:
-                    at = self._step(message, at, size, at_ns, found)
-                    continue
-                at += _QUOTE_BYTES
-                key, prices = known
-                exchange_s = ltt - IST_OFFSET_S if ltt else 0
-                interest = self._open_interest.get(key, 0)
-                try:
-                    tick = Tick(at_ns, key, exchange_s, prices[ltp], 0, 0, 0, 0, volume, interest)
-                except ValueError:
-                    self.counts.unreadable += 1
-                    continue
+            code, left = message[at], size - at
+            if code == _FULL_CODE and left >= _FULL_BYTES:
+                tick = self._full_tick(message, at, at_ns)
+            elif code == _QUOTE_CODE and left >= _QUOTE_BYTES:
+                tick = self._quote_tick(message, at, at_ns)
+            elif code == _TICKER_CODE and left >= _TICKER_BYTES:
+                tick = self._ticker_tick(message, at, at_ns)
             else:
+                tick = None
+            if tick is None:
                 at = self._step(message, at, size, at_ns, found)
-                continue
-            found.append(tick)
-            if exchange_s > self.lag.newest_s:
-                self.lag.note(key, exchange_s, at_ns)
+            else:
+                found.append(tick)
+                at += _LEAST_BYTES[code]
         return found
+
+    def _full_tick(self, message: Buffer, at: int, at_ns: int) -> Tick | None:
+        """The tick of a Full packet whose header is known; None when it has to be read with care."""
+        (
+            header, ltp, ltt, volume, interest,
+            bids0, asks0, bid, ask,
+            bids1, asks1, bids2, asks2, bids3, asks3, bids4, asks4,
+        ) = _unpack_full(message, at)  # fmt: skip
+        known = self._full.get(header)
+        if known is None:
+            return None
+        key, prices = known
+        exchange_s = ltt - IST_OFFSET_S if ltt else 0
+        try:
+            tick = Tick(
+                at_ns,
+                key,
+                exchange_s,
+                prices[ltp],
+                prices[bid],
+                prices[ask],
+                bids0 + bids1 + bids2 + bids3 + bids4,
+                asks0 + asks1 + asks2 + asks3 + asks4,
+                volume,
+                interest,
+            )
+        except ValueError:
+            return None
+        if exchange_s > self.lag.newest_s:
+            self.lag.note(key, exchange_s, at_ns)
+        return tick
+
+    def _quote_tick(self, message: Buffer, at: int, at_ns: int) -> Tick | None:
+        """As `_full_tick`, of a Quote packet."""
+        header, ltp, ltt, volume = _unpack_quote(message, at)
+        known = self._quote.get(header)
+        if known is None:
+            return None
+        key, prices = known
+        exchange_s = ltt - IST_OFFSET_S if ltt else 0
+        try:
+            tick = Tick(at_ns, key, exchange_s, prices[ltp], 0, 0, 0, 0, volume, self._open_interest.get(key, 0))
+        except ValueError:
+            return None
+        if exchange_s > self.lag.newest_s:
+            self.lag.note(key, exchange_s, at_ns)
+        return tick
+
+    def _ticker_tick(self, message: Buffer, at: int, at_ns: int) -> Tick | None:
+        """As `_full_tick`, of a Ticker packet."""
+        header, ltp, ltt = _unpack_ticker(message, at)
+        known = self._ticker.get(header)
+        if known is None:
+            return None
+        key, prices = known
+        exchange_s = ltt - IST_OFFSET_S if ltt else 0
+        try:
+            tick = Tick(at_ns, key, exchange_s, prices[ltp], 0, 0, 0, 0, 0, self._open_interest.get(key, 0))
+        except ValueError:
+            return None
+        if exchange_s > self.lag.newest_s:
+            self.lag.note(key, exchange_s, at_ns)
+        return tick
 
     def _step(self, message: Buffer, at: int, size: int, at_ns: int, found: list[Tick]) -> int:
         """Any packet, read with care; where the next one begins."""
@@ -431,8 +470,8 @@ class FeedDecoder:
     def _learn(self, message: Buffer, offset: int, key: int) -> None:
         """The next packet with this very header is read at one look."""
         code, length, _, _ = _HEADER.unpack_from(message, offset)
-        known = self._full if code == _FULL_CODE else self._quote
-        if code != _TICKER_CODE and length == PACKET_BYTES[code]:
+        known = self._full if code == _FULL_CODE else self._quote if code == _QUOTE_CODE else self._ticker
+        if length == PACKET_BYTES[code]:
             header = int.from_bytes(message[offset : offset + HEADER_BYTES], "little")
             if header not in known:
                 known[header] = (key, _PRICES[self._ticks[key]])

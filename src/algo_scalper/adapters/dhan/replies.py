@@ -12,6 +12,7 @@ from datetime import datetime
 
 import msgspec
 
+from algo_scalper.adapters.dhan.values import paise
 from algo_scalper.adapters.dhan.wire import (
     NO_AMOUNT,
     NO_COUNT,
@@ -22,6 +23,7 @@ from algo_scalper.adapters.dhan.wire import (
     Paise,
     Text,
 )
+from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.units import ist_ns
 
 
@@ -617,11 +619,37 @@ class ChainStrike(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChainData(msgspec.Struct, frozen=True, kw_only=True):
-    """The underlying's last price and its strikes (``"25650.000000"``, rupees)."""
+    """The underlying's last price and its strikes (``"25650.000000"``, rupees); by paise they are in `strikes`."""
 
     last_price: Amount = NO_AMOUNT
     """With the noise of a 32-bit float."""
     oc: dict[str, ChainStrike] = {}
+
+    def strikes(self) -> dict[int, ChainStrike]:
+        """The strikes by their price in paise, ascending. Raises DataError for one that is no price."""
+        found = {paise(strike, "strike"): both for strike, both in self.oc.items()}
+        if any(strike_paise <= 0 for strike_paise in found):
+            raise DataError("a strike that is no price")
+        return {strike_paise: found[strike_paise] for strike_paise in sorted(found)}
+
+    def nearest(self, count: int = 1, to_paise: int | None = None) -> dict[int, ChainStrike]:
+        """As `strikes`, the ``count`` that are nearest to the underlying's last price, or to another.
+
+        Raises DataError when the chain has no last price and none is given.
+        """
+        if to_paise is None:
+            to_paise = paise(self.last_price, "last price")
+            if not to_paise:
+                raise DataError("the chain has no last price of its underlying: say which price is meant")
+        strikes = self.strikes()
+        near = sorted(strikes, key=lambda strike_paise: abs(strike_paise - to_paise))[:count]
+        return {strike_paise: strikes[strike_paise] for strike_paise in sorted(near)}
+
+    def at_the_money(self) -> ChainStrike:
+        """Call and put of the strike nearest to the underlying's last price. Raises DataError when there is none."""
+        for both in self.nearest().values():
+            return both
+        raise DataError("the chain has no strikes")
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,14 +32,14 @@ from algo_scalper.adapters.dhan.failures import (
     refusal,
 )
 from algo_scalper.adapters.dhan.limits import Limiter, Priority
-from algo_scalper.adapters.dhan.outcomes import judge
+from algo_scalper.adapters.dhan.outcomes import judge, settles_nothing
 from algo_scalper.adapters.dhan.settings import DhanSettings
 from algo_scalper.adapters.dhan.values import segment_key
 from algo_scalper.adapters.dhan.waiting import done_by
 from algo_scalper.adapters.dhan.wire import Effect, Endpoint, Family, Host, R, read_json, read_reply, write_body
 from algo_scalper.domain.errors import DataError
 from algo_scalper.domain.instruments import INDEX_BY_KEY
-from algo_scalper.domain.ports import Clock, Outcome, Rejected, Unknown
+from algo_scalper.domain.ports import Accepted, Clock, Outcome, Rejected, Unknown
 from algo_scalper.domain.units import NS_PER_SECOND, clock_text
 
 READ_TIMEOUT_NS = 10 * NS_PER_SECOND
@@ -51,6 +51,12 @@ KEEP_ALIVE_S = 30.0
 CHUNK_BYTES = 1 << 16
 MOST_BYTES = 1 << 25
 """Of one answer. Ninety days of minutes are three million."""
+
+NOT_SENT_REMEDY = "nothing was sent: check this machine's network, then ask again"
+LOST_REMEDY = {
+    Effect.READ: "it may be asked again",
+    Effect.CHANGE: "it may have been done: read what stands before asking again",
+}
 
 NO_ARGUMENTS: Mapping[str, object] = MappingProxyType({})
 log = logging.getLogger(__name__)
@@ -110,6 +116,35 @@ class _Passage:
         self._transport.abort()
         if self._closed is not None:
             await asyncio.wait((self._closed,))
+
+
+class _Named:
+    """A call and its instrument, for messages: ``place_order (POST /orders) of NSE_FNO:42500``.
+
+    Put into words when somebody reads them: an order that goes well waits for none.
+    """
+
+    __slots__ = ("_endpoint", "_fields", "_path", "_settings")
+
+    def __init__(
+        self, settings: DhanSettings, endpoint: Endpoint[R], path: str, fields: Mapping[str, object] | None
+    ) -> None:
+        self._settings = settings
+        self._endpoint = endpoint
+        self._path = path
+        self._fields = fields
+
+    def __str__(self) -> str:
+        endpoint, fields = self._endpoint, self._fields or {}
+        # The auth host takes secrets in its query: it is named without one.
+        path = endpoint.path if endpoint.host is Host.AUTH else self._settings.masked(self._path)
+        named = f"{endpoint.name} ({endpoint.method} {path})"
+        if "securityId" in fields:
+            return f"{named} of {_instrument(fields.get('exchangeSegment', ''), fields['securityId'])}"
+        if "UnderlyingScrip" in fields:
+            expiry = f" {fields['Expiry']}" if "Expiry" in fields else ""
+            return f"{named} of {_instrument(fields.get('UnderlyingSeg', ''), fields['UnderlyingScrip'])}{expiry}"
+        return named
 
 
 def _consume(closed: asyncio.Future[None]) -> None:
@@ -196,7 +231,7 @@ class DhanRest:
         try:
             return read_reply(endpoint, found)
         except DataError as wrong:
-            raise AnswerUnreadable(str(wrong)) from None
+            raise self.unreadable(str(wrong)) from None
 
     async def raw(
         self,
@@ -211,15 +246,19 @@ class DhanRest:
         """As `call`, but the reply's JSON as it came: for those who read it themselves."""
         if endpoint.effect is Effect.ORDER:
             raise ValueError(f"{endpoint} is an order request: ask, do not call")
+        path = endpoint_path(endpoint, arguments)
         fields = write_body(body, self._settings.client_id)
-        what = self._named(endpoint, arguments, fields)
+        what = _Named(self._settings, endpoint, path, fields)
         budget = _budget_key(endpoint, fields)
         throttled = 0
         while True:
             await self._admitted(endpoint.family, priority, budget, None)
-            reply = await self.exchange(
-                endpoint, fields, timeout_ns=timeout_ns, what=what, arguments=arguments, headers=headers
-            )
+            try:
+                reply = await self.exchange(endpoint, path, fields, timeout_ns=timeout_ns, what=what, headers=headers)
+            except NotSent as fault:
+                raise NotSent(f"{fault}; {NOT_SENT_REMEDY}") from None
+            except AnswerLost as fault:
+                raise AnswerLost(f"{fault}; {LOST_REMEDY[endpoint.effect]}") from None
             failure = failure_in(reply.status, reply.body)
             if failure is None:
                 break
@@ -229,14 +268,14 @@ class DhanRest:
                 throttled += 1
                 if endpoint.effect is Effect.READ and self._limiter is not None and throttled <= MOST_THROTTLED:
                     continue
-            if endpoint.effect is Effect.CHANGE and reply.status >= 500:
-                raise AnswerLost(f"{what}: {failure}; it may have been done: read what stands before asking again")
+            if endpoint.effect is Effect.CHANGE and settles_nothing(reply.status):
+                raise AnswerLost(f"{what}: {failure}; {LOST_REMEDY[endpoint.effect]}")
             if failure.kind is FailureKind.CREDENTIALS:
                 self._on_token_refused()
-                raise refusal(what, failure, self._token_remedy())
-            raise refusal(what, failure)
+                raise refusal(str(what), failure, self._token_remedy())
+            raise refusal(str(what), failure)
         if isinstance(reply.body, str):
-            raise AnswerUnreadable(f"{what}: not JSON: {self._settings.masked(reply.body[:120])!r}")
+            raise self.unreadable(f"{what}: not JSON: {reply.body[:120]!r}")
         return reply.body
 
     async def ask(
@@ -259,8 +298,9 @@ class DhanRest:
         """
         if endpoint.effect is not Effect.ORDER:
             raise ValueError(f"{endpoint} is no order request: call, do not ask")
+        path = endpoint_path(endpoint, arguments)
         fields = write_body(body, self._settings.client_id)
-        what = self._named(endpoint, arguments, fields)
+        what = _Named(self._settings, endpoint, path, fields)
         judged: list[Outcome] = []
 
         def keep(reply: Reply) -> bool:
@@ -275,34 +315,41 @@ class DhanRest:
             if limiter is not None:
                 until_ns = limiter.now_ns() + timeout_ns if deadline_ns is None else deadline_ns
                 await self._admitted(endpoint.family, priority, "", until_ns)
-            reply = await self.exchange(
-                endpoint, fields, timeout_ns=timeout_ns, what=what, arguments=arguments, keep=keep
-            )
+            reply = await self.exchange(endpoint, path, fields, timeout_ns=timeout_ns, what=what, keep=keep)
         except NotSent as fault:
             if limiter is not None and changed:
                 limiter.return_modification(changed)
             return Rejected(f"not sent: {fault}")
         except AnswerLost as fault:
             return Unknown(str(fault))
+        outcome = judged[-1]
+        if isinstance(outcome, Accepted):
+            return outcome
         failure = failure_in(reply.status, reply.body)
         if failure is not None and failure.kind is FailureKind.RATE:
             self._throttled(endpoint.family, "")
         elif failure is not None and failure.kind is FailureKind.CREDENTIALS:
             self._on_token_refused()
-        return judged[-1]
+        if isinstance(outcome, Rejected):
+            return Rejected(self._settings.masked(outcome.reason))
+        return Unknown(self._settings.masked(outcome.detail))
+
+    def unreadable(self, why: str) -> AnswerUnreadable:
+        """The error of an answer that is not what it should be; it may have been our own words, secrets and all."""
+        return AnswerUnreadable(self._settings.masked(why))
 
     async def exchange(
         self,
         endpoint: Endpoint[R],
+        path: str,
         fields: Mapping[str, object] | None,
         *,
         timeout_ns: int,
-        what: str,
-        arguments: Mapping[str, object],
+        what: _Named,
         headers: Mapping[str, str] | None = None,
         keep: Callable[[Reply], bool] | None = None,
     ) -> Reply:
-        """Send one request and return its answer, whatever its status.
+        """Send one request to ``path``, its arguments in it, and return its answer, whatever its status.
 
         Raises `NotSent` when no connection was made, `AnswerLost` when the request may have arrived; the connection is
         closed by then. ``keep`` judges the answer: where it says False the connection is closed before this returns.
@@ -311,9 +358,7 @@ class DhanRest:
         # A GET is not always a read: renewing a token ends the one in use.
         passage = _Passage(once=endpoint.method != "GET" or endpoint.effect is not Effect.READ)
         extra = {**(headers or {}), **(stamped[1] if stamped else {})}
-        sending = asyncio.ensure_future(
-            self._send(passage, endpoint, endpoint_path(endpoint, arguments), fields, extra)
-        )
+        sending = asyncio.ensure_future(self._send(passage, endpoint, path, fields, extra))
         await self._finish(sending, passage, what, timeout_ns)
         reply = sending.result()
         log.debug("%s: HTTP %d", what, reply.status)
@@ -333,7 +378,7 @@ class DhanRest:
         await self._finish(fetching, passage, f"GET {url}", timeout_ns)
         fetching.result()
 
-    async def _finish(self, sending: asyncio.Future[Any], passage: _Passage, what: str, timeout_ns: int) -> None:
+    async def _finish(self, sending: asyncio.Future[Any], passage: _Passage, what: object, timeout_ns: int) -> None:
         """Wait for a request in flight; raises what its failing means, with its connection closed."""
         try:
             in_time = await done_by(self._clock, self._clock.now_ns() + timeout_ns, sending)
@@ -382,21 +427,6 @@ class DhanRest:
     def _throttled(self, family: Family, budget: str) -> None:
         if self._limiter is not None:
             self._limiter.throttled(family, budget)
-
-    def _named(
-        self, endpoint: Endpoint[R], arguments: Mapping[str, object], fields: Mapping[str, object] | None
-    ) -> str:
-        """The call and its instrument, for a message: ``place_order (POST /orders) of NSE_FNO 42500``."""
-        # The auth host takes secrets in its query: it is named without one.
-        path = endpoint.path if endpoint.host is Host.AUTH else endpoint_path(endpoint, arguments)
-        path = self._settings.masked(path)
-        named = f"{endpoint.name} ({endpoint.method} {path})"
-        if fields is not None and "securityId" in fields:
-            named += f" of {_instrument(fields.get('exchangeSegment', ''), fields['securityId'])}"
-        elif fields is not None and "UnderlyingScrip" in fields:
-            expiry = f" {fields['Expiry']}" if "Expiry" in fields else ""
-            named += f" of {_instrument(fields.get('UnderlyingSeg', ''), fields['UnderlyingScrip'])}{expiry}"
-        return named
 
     def _token_remedy(self) -> str:
         """When the token says that it has ended, say when."""
@@ -464,7 +494,7 @@ def _budget_key(endpoint: Endpoint[R], fields: Mapping[str, object] | None) -> s
 async def _content(response: aiohttp.ClientResponse) -> bytes:
     """The body, up to a size no answer has; one that is longer breaks the connection."""
     content = bytearray()
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         content += chunk
         if len(content) > MOST_BYTES:
             raise aiohttp.ClientPayloadError(f"the answer is longer than {MOST_BYTES >> 20} MiB")

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Self
 from urllib.parse import quote, urlencode
 
+from algo_scalper.adapters.dhan.access_token import fits_a_header
+from algo_scalper.domain.errors import ConfigError
+
 MASKED = "***"
 SHORTEST_SECRET = 4
 """Anything shorter would be masked out of ordinary words."""
+BEGINNING = 12
+"""So much of a longer secret is known again where a text was cut in the middle of it."""
 
 LIVE_REST = "https://api.dhan.co/v2"
 LIVE_AUTH = "https://auth.dhan.co"
@@ -46,7 +51,12 @@ class DhanSettings:
         partner_id: str = "",
         partner_secret: str = "",
     ) -> None:
-        """``user_type``: SELF, or PARTNER with the two partner values, which the order socket then logs in with."""
+        """``user_type``: SELF, or PARTNER with the two partner values, which the order socket then logs in with.
+
+        Raises `ConfigError` for a client id or a token with a character in it that no request can carry.
+        """
+        _refuse_unfit("client id", client_id)
+        _refuse_unfit("access token", access_token)
         self.client_id = client_id
         self.base_url = base_url
         self.auth_url = auth_url
@@ -94,7 +104,8 @@ class DhanSettings:
         return self._access_token
 
     def replace_token(self, access_token: str) -> None:
-        """Use this token from now on."""
+        """Use this token from now on. Raises `ConfigError` as the constructor does; the old one then stays."""
+        _refuse_unfit("access token", access_token)
         self.keep_secret(access_token)
         self._access_token = access_token
 
@@ -109,6 +120,8 @@ class DhanSettings:
         for secret in sorted((*self._secrets, self.client_id), key=len, reverse=True):
             if len(secret) >= SHORTEST_SECRET:
                 text = text.replace(secret, MASKED).replace(quote(secret, safe=""), MASKED)
+            if len(secret) > BEGINNING:
+                text = _without_beginnings(text, secret)
         return text
 
     def feed_address(self) -> str:
@@ -123,3 +136,20 @@ class DhanSettings:
         known = {"token": self.access_token, "clientId": self.client_id, "authType": "2"}
         query = urlencode({"version": "2", **known} if version else known)
         return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def _refuse_unfit(name: str, text: str) -> None:
+    if not fits_a_header(text):
+        raise ConfigError(f"the {name} has a line break in it, or a character Dhan's have not: copy it again, whole")
+
+
+def _without_beginnings(text: str, secret: str) -> str:
+    """``text`` without what is left of the secret where somebody cut a longer text short: a server, or we."""
+    at = text.find(secret[:BEGINNING])
+    while at >= 0:
+        end = at + BEGINNING
+        while end < len(text) and text[end] == secret[end - at]:
+            end += 1
+        text = f"{text[:at]}{MASKED}{text[end:]}"
+        at = text.find(secret[:BEGINNING], at)
+    return text

@@ -42,6 +42,11 @@ def shown(value: object, most: int = 60) -> str:
         return f"{type(value).__name__} too large to show"
 
 
+def plain(words: str) -> str:
+    """On one line, and without what would steer a terminal: for the words of a stranger that a person will read."""
+    return words if words.isprintable() else "".join(one if one.isprintable() else " " for one in words)
+
+
 def whole(value: object, what: str) -> int:
     """A whole number, however it is written (``65``, ``65.0``, ``"65"``). Raises DataError for anything else."""
     found = number(value, what)

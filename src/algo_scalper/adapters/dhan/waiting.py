@@ -19,9 +19,18 @@ async def done_by(clock: Clock, deadline_ns: int, work: asyncio.Future[Any]) -> 
     if work.done():
         return True
     timer = asyncio.ensure_future(clock.sleep_until(deadline_ns))
+    woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(_one: asyncio.Future[Any]) -> None:
+        if not woken.done():
+            woken.set_result(None)
+
+    work.add_done_callback(wake)
+    timer.add_done_callback(wake)
     try:
-        await asyncio.wait((work, timer), return_when=asyncio.FIRST_COMPLETED)
+        await woken  # as asyncio.wait does it for any number: every order passes here
     finally:
+        work.remove_done_callback(wake)
         timer.cancel()
     if not work.done() and timer.done():
         timer.result()  # a clock that failed is not a deadline that passed

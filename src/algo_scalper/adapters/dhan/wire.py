@@ -156,7 +156,9 @@ def read_reply(endpoint: Endpoint[R], body: object) -> R:
     Raises DataError naming the field, also for an object that has none of the fields: every one of them may be absent,
     so a foreign object would otherwise pass for an answer in which all is nothing.
     """
-    if body is None and endpoint.empty:
+    if body is None:
+        if not endpoint.empty:
+            raise DataError(f"{endpoint}: the answer is empty")
         body = {}
     elif endpoint.rows and isinstance(body, dict):
         body = [body]

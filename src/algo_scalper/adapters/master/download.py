@@ -153,6 +153,10 @@ class MasterCache:
             "and the next import goes on where this one ended"
         )
 
+    def forget(self) -> None:
+        """Our copy turned out to be no master file: the next import fetches one, whatever its age."""
+        self._note.unlink(missing_ok=True)
+
     async def _ask(self, session: aiohttp.ClientSession, url: str, kept: _Note | None) -> Fetched:
         part = self._unfinished(url)
         # Unpacked on the way, a file could not be resumed: its ranges count packed bytes.

@@ -7,6 +7,7 @@ snapshot a store. No program of the server's is needed. Access tokens are in no 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import shutil
 import sqlite3
@@ -31,6 +32,7 @@ from algo_scalper.domain.errors import StoreError
 from algo_scalper.domain.units import clock_text, ist_day
 
 UNFINISHED = ".unfinished"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 MANIFEST = "manifest.json"
 FORMAT = 1
 
@@ -77,7 +79,8 @@ def back_up(databases: Iterable[Database], folder: Path, *, at_ns: int) -> int:
         to_disk(folder.parent)
         return sum(path.stat().st_size for path in folder.iterdir())
     except OSError as error:
-        raise StoreError(f"{folder}: the backup failed ({error.strerror or error}); free space there") from error
+        remedy = "free space there" if error.errno in _NO_ROOM else "name a folder this user can write"
+        raise StoreError(f"{folder}: the backup failed ({error.strerror or error}); {remedy}") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -131,7 +131,7 @@ def sqlite_snapshot(path: Path, part: Part) -> Database:
 def postgres_database(url: str, part: Part, *, mark: Mark = no_mark) -> Database:
     """A schema named ``part`` on a PostgreSQL server; see `postgres_url` for the forms of ``url``."""
     parsed = postgres_url(url)
-    where = f"postgresql://{parsed.host or parsed.query.get('host') or 'localhost'}/{parsed.database} schema {part}"
+    where = f"{shown_server(parsed)} schema {part}"
     try:
         engine = sa.create_engine(
             parsed,
@@ -153,6 +153,13 @@ def postgres_database(url: str, part: Part, *, mark: Mark = no_mark) -> Database
         connection.commit()
 
     return Database(engine, part, where, parsed.password or "", mark)
+
+
+def shown_server(url: sa.URL) -> str:
+    """``postgresql://host:port/database`` for people: no user and no password in it."""
+    host = url.host or url.query.get("host") or "localhost"
+    host = f"[{host}]" if ":" in host else host
+    return f"postgresql://{host}{f':{url.port}' if url.port else ''}/{url.database}"
 
 
 def postgres_url(url: str) -> sa.URL:

@@ -69,6 +69,13 @@ class PaperBook:
         meta = rows.pop(_META, None)
         return rows, meta
 
+    def earlier_day(self) -> date | None:
+        """The newest day before this one of which anything was saved; None for a new account."""
+        with self._errors("reading it"):
+            query = "SELECT max(day) FROM book WHERE account = ? AND day < ?"
+            (found,) = self._connection.execute(query, self._of).fetchone()
+        return date.fromisoformat(found) if found else None
+
     def save(self, rows: Mapping[str, bytes], meta: bytes) -> None:
         """Add or overwrite these rows and the meta, durably and all at once. Other rows stay. Names are not empty."""
         if _META in rows:

@@ -23,6 +23,9 @@ from algo_scalper.adapters.storage.watch_store import WatchStore
 from algo_scalper.domain.errors import AlgoScalperError, StoreError
 from algo_scalper.domain.positions import PositionState
 
+FIRST_ACCOUNT = "PAPER"
+"""Whose settings are meant when nobody says so and no session has begun yet."""
+
 
 class Stores:
     """The two open databases and what is asked of them."""
@@ -66,9 +69,8 @@ class Stores:
 
     def last_account(self) -> str:
         """Whose session began last; empty before the first."""
-        newest = sa.select(sessions.c.account).order_by(sessions.c.started_ns.desc(), sessions.c.epoch.desc()).limit(1)
         with self._trading.read("looking for the last session") as connection:
-            return connection.execute(newest).scalar_one_or_none() or ""
+            return _last_account(connection)
 
     def trading(self, account: str) -> TradingStore:
         """The trading store of one account."""
@@ -113,8 +115,11 @@ def open_catalog(url: str | None, data_dir: Path, *, mark: Mark = no_mark) -> It
         database.close()
 
 
-def stored_settings(url: str | None, data_dir: Path, account: str) -> dict[str, str]:
-    """The settings an account has stored, by name; empty where there is no store yet. Nothing is created or migrated."""
+def stored_settings(url: str | None, data_dir: Path, account: str = "") -> dict[str, str]:
+    """The settings an account has stored, by name; empty where there is no store yet. Nothing is created or migrated.
+
+    Without ``account``: of the one whose session began last, `FIRST_ACCOUNT` before the first.
+    """
     path = data_dir / "trading.sqlite3"
     if not url and not path.exists():
         return {}
@@ -123,10 +128,16 @@ def stored_settings(url: str | None, data_dir: Path, account: str) -> dict[str, 
         with database.read("looking for stored settings") as connection:
             if not sa.inspect(connection).has_table("settings"):
                 return {}
-            mine = sa.select(settings.c.name, settings.c.value).where(settings.c.account == account)
+            whose = account or _last_account(connection) or FIRST_ACCOUNT
+            mine = sa.select(settings.c.name, settings.c.value).where(settings.c.account == whose)
             return {row.name: row.value for row in connection.execute(mine)}
     finally:
         database.close()
+
+
+def _last_account(connection: sa.Connection) -> str:
+    newest = sa.select(sessions.c.account).order_by(sessions.c.started_ns.desc(), sessions.c.epoch.desc()).limit(1)
+    return connection.execute(newest).scalar_one_or_none() or ""
 
 
 def connect(url: str | None, data_dir: Path, part: Part, *, mark: Mark = no_mark) -> Database:

@@ -131,12 +131,15 @@ class _Server(uvicorn.Server):
 
 @contextlib.contextmanager
 def _ending(server: uvicorn.Server) -> Iterator[None]:
-    """While serving, SIGTERM and Ctrl-C ask the server to end."""
+    """While serving, SIGTERM, Ctrl-C and a terminal that goes away ask the server to end; `nohup` keeps the last one off."""
 
     def end(*_: Any) -> None:
         server.should_exit = True
 
-    before = {word: signal.signal(word, end) for word in (signal.SIGTERM, signal.SIGINT)}
+    words = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        words.append(signal.SIGHUP)
+    before = {word: signal.signal(word, end) for word in words}
     try:
         yield
     finally:

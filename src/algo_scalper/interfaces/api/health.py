@@ -56,6 +56,7 @@ def health(
             "market": view.feed.market if view else "unknown",
             "orders": view.feed.orders if view else "unknown",
             "last_tick_age_s": _since(view, view.feed.last_tick_ns if view else 0, age_ns),
+            "lag_s": view.feed.lag_ms / 1_000 if view else None,
         },
         "store": {
             "state": record.store.state if record.store else "unknown",

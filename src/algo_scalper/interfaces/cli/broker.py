@@ -24,6 +24,7 @@ from algo_scalper.adapters.dhan.catalogue import read_catalogue
 from algo_scalper.adapters.dhan.chain import DhanChains
 from algo_scalper.adapters.dhan.client import DhanClient
 from algo_scalper.adapters.dhan.token_store import MintedToken, moment_text
+from algo_scalper.adapters.dhan.values import plain
 from algo_scalper.domain.calendar import expiries
 from algo_scalper.domain.errors import AlgoScalperError, ConfigError, StoreError
 from algo_scalper.domain.instruments import INDIA_VIX_KEY, INDICES, Contract, Index, Segment, instrument_key, key_text
@@ -151,8 +152,9 @@ def key_of(name: str) -> int:
     if word in {"VIX", "INDIAVIX"}:
         return INDIA_VIX_KEY
     segment, _, security_id = word.partition(":")
-    if segment in Segment.__members__ and security_id.isascii() and security_id.isdigit():
-        return instrument_key(Segment[segment], int(security_id))
+    number = int(security_id) if security_id.isascii() and security_id.isdigit() and len(security_id) <= 10 else -1
+    if segment in Segment.__members__ and 0 <= number < 1 << 32:
+        return instrument_key(Segment[segment], number)
     known = ", ".join((*INDICES, "VIX"))
     raise ConfigError(f"{name!r} is not known; write one of {known}, or SEGMENT:ID as NSE_FNO:42500")
 
@@ -241,7 +243,7 @@ def _print_rows(rows: list[dict[str, object]], options: BrokerOptions, nothing: 
 
 def columns(rows: list[dict[str, object]]) -> Iterable[str]:
     """A heading and one line a row, each column as wide as its widest value."""
-    cells = [{name: str(value) for name, value in row.items()} for row in rows]
+    cells = [{name: plain(str(value)) for name, value in row.items()} for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in cells)) for name in rows[0]}
     yield "  ".join(f"{name.replace('_', ' '):<{width}}" for name, width in widths.items()).rstrip()
     for row in cells:

@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 refused with the reason, 2 could not be done (a file, the 
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,6 +22,7 @@ from algo_scalper.domain.events import OperatorWord
 from algo_scalper.domain.instruments import key_text
 from algo_scalper.domain.units import IST, NS_PER_SECOND
 from algo_scalper.interfaces.cli.dev_runs import folder_with
+from algo_scalper.interfaces.cli.person import this_user
 from algo_scalper.runtime.account_changes import SOCKET, AccountChanges, SettingRow
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.publish import Answer, Ask, AskKind, say_to_engine
@@ -56,7 +56,7 @@ def _folder(options: ChangeOptions) -> Path:
 
 
 def _who(options: ChangeOptions) -> str:
-    return options.by or getpass.getuser()
+    return options.by or this_user()
 
 
 # --- settings --------------------------------------------------------------------------------------------------------
@@ -106,7 +106,7 @@ def run_history(kind: ChangeKind, name: str, options: ChangeOptions) -> None:
     for one in past:
         typer.echo(_past_line(one))
     if not past:
-        typer.echo("Nothing was ever changed")
+        typer.echo(f"{wanted or 'Nothing'} was {'never' if wanted else 'ever'} changed")
 
 
 def _past_line(one: PastChange) -> str:

@@ -13,7 +13,6 @@ code  meaning
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import sys
 from contextlib import closing
@@ -28,11 +27,13 @@ from algo_scalper.adapters.storage.stores import open_catalog, open_stores
 from algo_scalper.domain.errors import ConfigError
 from algo_scalper.domain.instruments import INDICES
 from algo_scalper.domain.units import NS_PER_SECOND
+from algo_scalper.interfaces.cli.person import this_user
+from algo_scalper.runtime.account_changes import settings_of
 from algo_scalper.runtime.catalog_import import ImportReport, Outcome, import_catalog, import_settings
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import load_algo
 from algo_scalper.runtime.database_place import database_url
-from algo_scalper.runtime.settings import Settings, load_settings
+from algo_scalper.runtime.settings import Settings
 
 ENV_FILE = Path(".env")
 REFUSED, WAITING = 1, 3
@@ -64,7 +65,7 @@ class Status(msgspec.Struct, frozen=True):
 
 def run_import(options: CatalogOptions, *, fresh: bool, anew: bool, force: bool, file: Path | None) -> None:
     """Import, print what happened; exit code 1 when the file is refused."""
-    settings, required = _settings(options.config)
+    settings, required = _settings(options)
     how = import_settings(settings, options.data_dir, required)
     with open_catalog(database_url(settings), options.data_dir) as catalog:
         work = import_catalog(catalog, how, SystemClock(), fresh=fresh, anew=anew, force=force, file=file)
@@ -90,7 +91,10 @@ def _report_lines(report: ImportReport) -> list[str]:
         stays = f"catalog {report.generation} stays" if report.generation else "there is still no catalog"
         lines.append(f"REFUSED, {stays}:")
         lines += [f"  {one}" for one in report.objections]
-        return [*lines, "If every line above is right, --force overrules them."]
+        return [
+            *lines,
+            "If every line above is right, --force overrules them; --fresh asks whether there is another file by now.",
+        ]
     if report.overruled:
         lines += ["OVERRULED by --force:", *(f"  {one}" for one in report.objections)]
     if not report.freeze_stated:
@@ -114,7 +118,7 @@ def _report_lines(report: ImportReport) -> list[str]:
 
 def run_status(options: CatalogOptions) -> None:
     """Print the catalog's age, statistics and changes; the exit code says whether it is fit to trade by."""
-    settings, _ = _settings(options.config)
+    settings, _ = _settings(options)
     most_age_s = settings.count("CACHE_MAX_AGE", 0, 7 * 86_400)
     with open_catalog(database_url(settings), options.data_dir) as catalog:
         status = status_of(catalog, SystemClock().now_ns(), most_age_s)
@@ -178,7 +182,7 @@ def run_accept(index: str, options: CatalogOptions, *, yes: bool, by: str | None
     name = index.strip().upper()
     if name not in INDICES:
         raise ConfigError(f"{index!r} is not an index traded here; write one of {', '.join(INDICES)}")
-    settings, _ = _settings(options.config)
+    settings, _ = _settings(options)
     with open_catalog(database_url(settings), options.data_dir) as catalog:
         waiting = catalog.blocked_underlyings().get(name, ())
         if not options.as_json:
@@ -186,9 +190,7 @@ def run_accept(index: str, options: CatalogOptions, *, yes: bool, by: str | None
         if waiting and not yes and not typer.confirm(f"Trade {name} by the new values?", err=True):
             sys.exit(REFUSED)
         # Exactly what was shown: an import in this moment may have found more.
-        count = catalog.accept(
-            [kept.number for kept in waiting], by=by or getpass.getuser(), at_ns=SystemClock().now_ns()
-        )
+        count = catalog.accept([kept.number for kept in waiting], by=by or this_user(), at_ns=SystemClock().now_ns())
     if options.as_json:
         typer.echo(msgspec.json.encode({"index": name, "accepted": count, "changes": waiting}))
     elif count:
@@ -200,7 +202,7 @@ def run_accept(index: str, options: CatalogOptions, *, yes: bool, by: str | None
 
 def run_clear(options: CatalogOptions, *, force: bool) -> None:
     """Forget the catalog; refused with exit code 1 while something is held, unless forced."""
-    settings, _ = _settings(options.config)
+    settings, _ = _settings(options)
     with closing(open_stores(database_url(settings), options.data_dir)) as stores:
         held = stores.held()
         if not held or force:
@@ -216,12 +218,12 @@ def run_clear(options: CatalogOptions, *, force: bool) -> None:
         sys.exit(REFUSED)
 
 
-def _settings(config: Path) -> tuple[Settings, tuple[str, ...]]:
-    """The settings, and the indices that must be listed: those of the rules, or all we know where there are none."""
-    if not config.exists():
-        return load_settings(os.environ, ENV_FILE), tuple(INDICES)
-    algo = load_algo(config)
-    return load_settings(os.environ, ENV_FILE, algo), tuple(index.name for index in algo.rules.indices)
+def _settings(options: CatalogOptions) -> tuple[Settings, tuple[str, ...]]:
+    """The settings as the desk has them, and the indices that must be listed: of the rules, or all where there are none."""
+    settings = settings_of(os.environ, ENV_FILE, options.config, options.data_dir)
+    if not options.config.exists():
+        return settings, tuple(INDICES)
+    return settings, tuple(index.name for index in load_algo(options.config).rules.indices)
 
 
 def _age_s(moment: str, now_ns: int) -> float | None:

@@ -6,7 +6,6 @@ Exit codes of ``run``: 0 the job is done, 1 it failed or runs already, 2 it coul
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import platform
 import sys
@@ -27,13 +26,14 @@ from algo_scalper.domain.errors import ConfigError
 from algo_scalper.domain.instruments import INDICES
 from algo_scalper.domain.ports import Clock
 from algo_scalper.interfaces.cli.broker import columns
+from algo_scalper.interfaces.cli.person import this_user
 from algo_scalper.interfaces.cli.study import day_lines
 from algo_scalper.runtime.account_changes import settings_of
 from algo_scalper.runtime.clock import SystemClock
 from algo_scalper.runtime.config import load_algo
 from algo_scalper.runtime.database_place import database_url
 from algo_scalper.runtime.jobs.job import Ground, Market
-from algo_scalper.runtime.jobs.runner import JobRunner
+from algo_scalper.runtime.jobs.runner import JobRunner, RunsAlready
 from algo_scalper.runtime.jobs.table import job_named
 
 _T = TypeVar("_T")
@@ -102,7 +102,11 @@ def run_list(options: JobOptions) -> None:
 def run_job(name: str, options: JobOptions) -> None:
     """Run a job now; exit code 1 when it failed."""
     job = job_named(name)
-    done = _with_runner(options, lambda runner: runner.run_by_hand(job))
+    try:
+        done = _with_runner(options, lambda runner: runner.run_by_hand(job))
+    except RunsAlready as refused:
+        typer.echo(f"scalper: {refused}", err=True)
+        sys.exit(FAILED)
     if options.as_json:
         typer.echo(msgspec.json.encode(_whole(done)))
     else:
@@ -149,7 +153,7 @@ def _with_runner(options: JobOptions, ask: Callable[[JobRunner], Coroutine[Any, 
             partial(open_ground, options.config, options.data_dir, options.account, Market.REAL, clock),
             clock,
             Market.REAL,
-            by=f"{getpass.getuser()} on {platform.node()}, process {os.getpid()}",
+            by=f"{this_user()} on {platform.node()}, process {os.getpid()}",
         )
         try:
             return await ask(runner)

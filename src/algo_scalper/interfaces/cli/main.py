@@ -730,7 +730,7 @@ def jobs_run(
     config: ConfigOption = DEFAULT_CONFIG,
     data_dir: DataOption = DEFAULT_DATA,
 ) -> None:
-    """Run a job now; refused while it runs elsewhere. Exit code 1: it failed.
+    """Run a job now. Exit code 1: it failed, or was refused because it runs already.
 
     Example: scalper jobs run backup
     """

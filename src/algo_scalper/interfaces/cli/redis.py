@@ -55,7 +55,9 @@ def run_show(key: str, config: Path, *, as_json: bool) -> None:
 
 
 def _server(config: Path) -> RedisServer:
-    url = load_settings(os.environ, Path(".env"), load_algo(config)).text("REDIS_URL")
+    # A secret is never stored among the settings, so no database has to be asked, which may be what is wrong.
+    algo = load_algo(config) if config.exists() else None
+    url = load_settings(os.environ, Path(".env"), algo).text("REDIS_URL")
     if not url:
         raise ConfigError("REDIS_URL is empty: no mirror is asked for; set it, as redis://127.0.0.1:6379/0")
     return RedisServer(url)

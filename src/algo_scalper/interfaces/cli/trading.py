@@ -105,11 +105,14 @@ def run_engine(options: EngineOptions) -> None:
     market = None
     if options.market == DHAN:
         from algo_scalper.runtime.broker_account import broker_account, need_token
+        from algo_scalper.runtime.listed import IMPORT_PATIENCE_NS
         from algo_scalper.runtime.real_market import dhan_market_of
 
         account = broker_account(settings, options.data_dir, options.from_ns or SystemClock().now_ns())
         need_token(account)
         market = dhan_market_of(settings, account, options.from_ns)
+        if not options.from_ns and options.socket_path is not None:
+            market = market._replace(import_patience_ns=IMPORT_PATIENCE_NS)
     set_up_logs(settings, market.account.dhan.masked if market is not None else str)
     process = EngineProcess(
         EngineSettings(
@@ -442,4 +445,5 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _say(line: str) -> None:
-    typer.echo(line)
+    with contextlib.suppress(OSError):  # the terminal or the pipe is gone: nobody hears it, and nothing else may end
+        typer.echo(line)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from algo_scalper.adapters.dhan.client import DhanClient
-from algo_scalper.adapters.dhan.failures import TokenRefused
+from algo_scalper.adapters.dhan.failures import HeldBack, NotSent, TokenRefused
 from algo_scalper.adapters.dhan.replies import (
     Addresses,
     FundsAnswer,
@@ -132,6 +132,9 @@ async def _one(at: _At, name: str, check: Check[_At]) -> Sequence[Line]:
     except TokenRefused:
         return (amber(name, "not known: Dhan refuses the token"),)
     except (AlgoScalperError, OSError, aiohttp.ClientError) as fault:
+        if isinstance(fault, NotSent) and not isinstance(fault, HeldBack):
+            # Once is enough: the lines of the token and the clock say what stands in the way.
+            return (red(name, "not known: Dhan is not reached", "check this machine's network, then run this again"),)
         words = at.masked(str(fault) or type(fault).__name__)
         return (red(name, f"not known: {words}", "see what it says, then run this again"),)
     except Exception as fault:  # noqa: BLE001 - broad: a fault of one check may not hide what the others found

@@ -59,6 +59,10 @@ class JobLine(msgspec.Struct, frozen=True):
     duration_s: float | None
 
 
+class RunsAlready(StoreError):
+    """The job is at work: here, or in another process on the same database."""
+
+
 class JobRunner:
     """The jobs of one desk. ``open_ground`` is called off the loop, until it succeeds once; see `Ground`."""
 
@@ -98,12 +102,12 @@ class JobRunner:
                 group.create_task(self._attend(job))
 
     async def run_by_hand(self, job: Job) -> JobRun:
-        """Run it now, whatever its time. Raises `StoreError` when it cannot be claimed, because it runs already too."""
+        """Run it now, whatever its time. Raises `RunsAlready`, and `StoreError` when it cannot be claimed."""
         now_ns = self._clock.now_ns()
         claim = await self._claim(job, now_ns, RunCause.HAND)
         if isinstance(claim, Taken):
             run = claim.run
-            raise StoreError(
+            raise RunsAlready(
                 f"job {job.name} runs already since {moment_text(run.started_ns)} ({run.run_by}); wait for its end, or, if "
                 f"that process died, {SILENT_NS // NS_PER_MINUTE} minutes"
             )

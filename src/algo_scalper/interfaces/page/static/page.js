@@ -396,7 +396,7 @@ function renderLights(view) {
   const mirror = state.link?.mirror;
   const quiet = !inSession(view);
   const rows = [
-    ["Market feed", feed.market === "up" || quiet, feed.market || "unknown", feed.last_tick_ns ? `tick ${age(feed.last_tick_ns)}` : "no tick yet"],
+    ["Market feed", feed.market === "up" || quiet, feed.market || "unknown", feed.last_tick_ns ? `tick ${age(feed.last_tick_ns)}${feed.lag_ms >= 2000 ? `, ${(feed.lag_ms / 1000).toFixed(1)} s behind the exchange` : ""}` : "no tick yet"],
     ["Order feed", feed.orders === "up" || quiet, feed.orders || "unknown", ""],
     ["Broker's book", feed.reconciled, feed.reconciled ? "equals ours" : "not reconciled", `read ${age(feed.book_read_ns)}`],
     ["Unknown orders", !feed.unknown_orders, String(feed.unknown_orders), ""],
