@@ -121,7 +121,7 @@ class DhanStand:
 
     async def do(self, asked: Coroutine[Any, Any, Answer]) -> Answer:
         task = asyncio.create_task(asked)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not task.done():
                 self._clock.move(2 * NS_PER_MS)
                 await turns(10)

@@ -140,7 +140,7 @@ class SocketServer:
         return f"ws://127.0.0.1:{self.port}/feed"
 
     async def next_connection(self) -> ServedSocket:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.connections.get()
 
     def _accept(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
@@ -267,7 +267,7 @@ async def http_server() -> AsyncIterator[HttpServer]:
     listening = await asyncio.start_server(server._serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield server
     finally:
         listening.close()

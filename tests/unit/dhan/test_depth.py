@@ -166,7 +166,7 @@ class Watched:
 async def running(watched: Watched) -> AsyncIterator[None]:
     task = asyncio.ensure_future(watched.depth.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield
     finally:
         await ended(task)

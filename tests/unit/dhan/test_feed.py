@@ -265,7 +265,7 @@ async def test_an_exception_of_the_handler_comes_out_of_run() -> None:
     async with socket_server() as server:
         watched = Watched(server)
         watched.handle = broken
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             task = asyncio.ensure_future(watched.feed.run())
             connection = await server.next_connection()
             connection.send(encode_quote(TICK))
@@ -295,5 +295,5 @@ async def test_ending_it_says_goodbye() -> None:
             connection = await server.next_connection()
             await watched.feed.wait_up()
         assert json.loads(await connection.texts.get()) == {"RequestCode": 12}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await connection.gone.wait()

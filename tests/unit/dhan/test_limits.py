@@ -77,7 +77,7 @@ class Desk:
 
 async def at_once(asked: Coroutine[Any, Any, None]) -> None:
     """The clock stands still: who waits now waits for ever."""
-    await asyncio.wait_for(asked, 5)
+    await asyncio.wait_for(asked, 60)
 
 
 async def turns(count: int = 12) -> None:

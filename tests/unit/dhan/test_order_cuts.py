@@ -173,7 +173,7 @@ class Wire:
 async def wire(play: Play) -> AsyncIterator[Wire]:
     one = Wire(play)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield one
     finally:
         await one.close()

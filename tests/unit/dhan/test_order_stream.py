@@ -188,7 +188,7 @@ class Watched:
 
 
 async def test_glued_and_odd_messages_on_the_socket() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server)
         task = asyncio.ensure_future(watched.stream.run())
         connection = await server.next_connection()
@@ -212,7 +212,7 @@ async def test_glued_and_odd_messages_on_the_socket() -> None:
 
 
 async def test_a_reset_after_login_is_lost_then_restored() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server)
         task = asyncio.ensure_future(watched.stream.run())
         (await server.next_connection()).reset()
@@ -227,7 +227,7 @@ async def test_a_reset_after_login_is_lost_then_restored() -> None:
 
 
 async def test_a_gate_holds_pushes_until_they_are_delivered() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server, held=True)
         task = asyncio.ensure_future(watched.stream.run())
         connection = await server.next_connection()
@@ -299,7 +299,7 @@ async def test_what_is_remembered_of_reports_is_bounded() -> None:
 
 
 async def test_after_a_reconnect_every_report_is_news() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server)
         task = asyncio.ensure_future(watched.stream.run())
         for _ in range(2):
@@ -314,7 +314,7 @@ async def test_after_a_reconnect_every_report_is_news() -> None:
 
 
 async def test_a_reset_right_after_the_login_is_named() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server, login_ns=NS_PER_SECOND)
         task = asyncio.ensure_future(watched.stream.run())
         (await server.next_connection()).reset()
@@ -331,7 +331,7 @@ async def test_a_reset_right_after_the_login_is_named() -> None:
 
 
 async def test_a_new_token_logs_in_beside_the_old_and_the_book_is_read() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server)
         task = asyncio.ensure_future(watched.stream.run())
         old = await server.next_connection()
@@ -354,7 +354,7 @@ async def test_a_new_token_logs_in_beside_the_old_and_the_book_is_read() -> None
 
 
 async def test_a_refused_new_login_leaves_the_old_one() -> None:
-    async with socket_server() as server, asyncio.timeout(10):
+    async with socket_server() as server, asyncio.timeout(60):
         watched = Watched(server, login_ns=NS_PER_SECOND)
         task = asyncio.ensure_future(watched.stream.run())
         await server.next_connection()

@@ -62,7 +62,7 @@ class Watched:
 async def running(watched: Watched) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.ensure_future(watched.feed.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             yield task
     finally:
         await ended(task)

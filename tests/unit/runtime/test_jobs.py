@@ -139,14 +139,14 @@ class Desk:
 
     async def asleep(self, until_ns: int | None = None) -> None:
         """Return once the desk waits for the clock alone, for this instant where one is named."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while self.clock.next_wake_ns() is None or until_ns not in {None, self.clock.next_wake_ns()}:
                 assert self.running is not None
                 assert not self.running.done(), self.running.result()
                 await settle()
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not true():
                 await settle()
 
@@ -155,7 +155,7 @@ class Desk:
 
     async def over(self, count: int) -> list[JobRun]:
         """The history, once so many runs are over."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 runs = await self.history()
                 if sum(run.ended_ns is not None for run in runs) >= count:

@@ -64,7 +64,7 @@ class Lane:
 
     async def sent(self, count: int = 1) -> list[str]:
         """Wait until so many requests have left."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(found := [line for line in self.log if line.startswith("sent")]) < count:
                 self.broker.news.clear()
                 await self.broker.news.wait()
@@ -72,7 +72,7 @@ class Lane:
 
     async def told(self, count: int = 1) -> list[OrderEvent]:
         """Wait until the engine was told so many events."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.events) < count:
                 self.news.clear()
                 await self.news.wait()
@@ -80,7 +80,7 @@ class Lane:
 
     async def commit_is_late(self) -> None:
         """250 ms of real time pass while the disk does not answer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.wall.sleepers:
                 await turns(1)
         self.wall.move(COMMIT_LIMIT_NS)
@@ -137,7 +137,7 @@ async def test_records_without_a_request_are_written_too() -> None:
         lane.want()
         lane.changes = Changes(orders=(record("x"),))
         lane.lane.kick()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not lane.store.kept:
                 await turns(1)
         assert not [line for line in lane.log if line.startswith("sent")]

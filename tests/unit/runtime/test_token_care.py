@@ -198,18 +198,18 @@ class Kept:
         self.spoken.put_nowait(text)
 
     async def next_new(self) -> MintedToken:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.new.get()
 
     async def heard(self, words: str) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while words not in (text := await self.spoken.get()):
                 pass
             return text
 
     async def resting(self) -> int:
         """How long the keeper means to wait."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.clock.slept(lambda wait_ns: wait_ns <= 5 * NS_PER_MINUTE)
 
 

@@ -128,7 +128,7 @@ class Visitor:
 
     async def connect(self, path: str, query: dict[str, str] | None = None) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket on which a message that never comes is a failure, not a hanging test."""
-        patience = aiohttp.ClientWSTimeout(ws_receive=20)
+        patience = aiohttp.ClientWSTimeout(ws_receive=60)
         return await self._session.ws_connect(self.root + path, params=query, max_msg_size=0, timeout=patience)
 
 

@@ -55,7 +55,7 @@ def bought(client_id: str, **changed: Any) -> dict[str, Any]:
 
 async def until(so: Callable[[], bool]) -> None:
     """Let the sockets' own tasks run until it is so."""
-    for _ in range(10_000):
+    for _ in range(200_000):
         if so():
             return
         await settle(1)

@@ -57,7 +57,7 @@ async def raw(server: SimulatorServer, data: bytes, *, stays: bool = False) -> b
         writer.write(data)
         if not stays:
             writer.write_eof()
-        return await asyncio.wait_for(reader.read(100_000), 10)
+        return await asyncio.wait_for(reader.read(100_000), 60)
     except ConnectionError:
         return b""
     finally:
