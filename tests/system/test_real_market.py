@@ -132,7 +132,7 @@ async def test_a_word_said_while_the_start_waits_is_obeyed_and_kept_at_once(tmp_
     async with served() as server:
         running = Running(tmp_path, server.port, DHANHQ_ACCESS_TOKEN="a.dead.token")
         await running.heard.line("the start waits for a token")
-        running.process._on_word(Word(OperatorWord.HALT, "", "Asha"))
+        running.process._door.on_word(Word(OperatorWord.HALT, "", "Asha"))
         assert not running.process.begun
         clock = SystemClock(server.time.now_ns())
         async with DhanClient(running.account.dhan, clock) as client:
@@ -141,7 +141,7 @@ async def test_a_word_said_while_the_start_waits_is_obeyed_and_kept_at_once(tmp_
             running.account.store.write(minted)
         await running.until(lambda: running.process.begun)
         assert running.process.session.engine.state.halted == "halted by Asha"
-        await running.until(lambda: running.process._kept_halt == "halted by Asha")
+        await running.until(lambda: running.process._soft.halt == "halted by Asha")
         await running.end()
 
 

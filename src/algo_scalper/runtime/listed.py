@@ -1,16 +1,19 @@
 """Which contracts a session on the real market may trade: the catalog's, which was judged, before any file read anew.
 
 A file the import has refused is not traded by on another way: where today's is doubted, the catalog that stays counts.
+An index whose terms have changed is not entered until a person has accepted that, which may happen at any moment.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import date, datetime
 from typing import NamedTuple
 
 from algo_scalper.adapters.storage.catalog import CatalogStore, Fact
-from algo_scalper.domain.errors import BrokerError, DataError
+from algo_scalper.domain.errors import BrokerError, DataError, StoreError
+from algo_scalper.domain.events import ContractsChecked
 from algo_scalper.domain.instruments import Contract
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import IST, NS_PER_SECOND
@@ -77,3 +80,34 @@ def _is_of(catalog: CatalogStore, day: date) -> bool:
 def _day_of(moment: str) -> date | None:
     """The Indian day of a statistic's time."""
     return datetime.fromisoformat(moment).astimezone(IST).date() if moment else None
+
+
+class ChangedTerms:
+    """The indices that wait for a person to accept their contracts' changed terms, as an engine was last told."""
+
+    def __init__(
+        self,
+        catalog: CatalogStore,
+        clock: Clock,
+        take: Callable[[ContractsChecked], None],
+        warn: Callable[[str, str], None],
+    ) -> None:
+        """``take`` is given the event, ``warn(code, text)`` tells a person of a catalog that cannot be read."""
+        self._catalog = catalog
+        self._clock = clock
+        self._take = take
+        self._warn = warn
+        self._waiting: dict[str, str] = {}
+
+    async def check(self) -> None:
+        """Tell the engine which indices wait, when that has changed."""
+        asked = asyncio.get_running_loop().run_in_executor(None, self._catalog.blocked_underlyings)
+        try:
+            blocked = await asked
+        except StoreError as fault:
+            self._warn("catalog_unread", str(fault))
+            return
+        waiting = {name: "; ".join(str(kept.change) for kept in changes) for name, changes in blocked.items()}
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._take(ContractsChecked(self._clock.now_ns(), waiting))

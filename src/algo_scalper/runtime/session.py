@@ -92,6 +92,11 @@ class Session:
             Decision: effects.decided,
         }
 
+    @property
+    def hears(self) -> bool:
+        """Does it decide on what happens: born, and not poisoned?"""
+        return not self.poisoned and self.engine.is_born
+
     def take(self, event: Event) -> None:
         """Journal, decide, perform. Any exception out of the engine poisons the session."""
         if self.poisoned:

@@ -13,8 +13,12 @@ from collections.abc import Callable, Mapping
 import aiohttp
 import msgspec
 
-from algo_scalper.domain.errors import BrokerUnreachable
-from algo_scalper.runtime.clock import Rank, SteppedClock, Timers, settle
+from algo_scalper.domain.errors import BrokerError, BrokerUnreachable
+from algo_scalper.domain.ports import Clock
+from algo_scalper.domain.units import NS_PER_MS
+from algo_scalper.runtime.clock import PacedClock, Rank, SteppedClock, Timers, settle
+
+TIME_EVERY_NS = 500 * NS_PER_MS
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -172,6 +176,15 @@ class SimLink:
         with contextlib.suppress(BrokerUnreachable):
             await self.attach(stepped=False)
 
+    async def follow(self, clock: PacedClock, wall: Clock) -> None:
+        """The simulator's time is the time; a slow machine makes it slip. Without it, time goes on at its rate."""
+        while True:
+            await wall.sleep_until(wall.now_ns() + TIME_EVERY_NS)
+            try:
+                clock.correct(await self.now_ns())
+            except BrokerError:
+                await self.come_back()
+
     async def walk(
         self,
         clock: SteppedClock,
@@ -180,9 +193,9 @@ class SimLink:
         sent: Callable[[], tuple[int, int]],
         on_orders: Callable[[bytes], None],
         on_feed: Callable[[bytes], None],
-        after_step: Callable[[], None],
-    ) -> int:
-        """Walk until the day ends; gives its last instant. ``sent()`` counts our feed and order messages."""
+        after_step: Callable[[], bool],
+    ) -> None:
+        """Walk until the day ends, or until ``after_step()`` is false. ``sent()`` counts our feed and order messages."""
         socket = self._open()
         while True:
             await settle()
@@ -195,7 +208,7 @@ class SimLink:
             except (aiohttp.ClientError, OSError, TypeError) as error:
                 raise BrokerUnreachable(f"the simulator at {self._url} went away in the middle of a step") from error
             if said.end is not None:
-                return said.end.at_ns
+                return
             if said.step is None:
                 raise BrokerUnreachable(
                     "the simulator's clock answered neither with a step nor with the end of the day"
@@ -211,7 +224,8 @@ class SimLink:
             for payload in gate.frames("feed"):
                 on_feed(payload)
             timers.run_due(at_ns)
-            after_step()
+            if not after_step():
+                return
 
     def _open(self) -> aiohttp.ClientWebSocketResponse:
         if self._socket is None:

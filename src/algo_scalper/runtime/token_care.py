@@ -8,10 +8,10 @@ on web.dhan.co is renewed a quarter of an hour before it ends. Without PIN and T
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from algo_scalper.adapters.dhan.auth import AppKey, DhanAuth
 from algo_scalper.adapters.dhan.failures import TokenRefused
@@ -50,6 +50,10 @@ REFUSED_PAUSE_NS = 150 * NS_PER_SECOND
 """After a refused PIN: longer than the broker's pause between two tokens, which is refused in the same way."""
 MOST_REFUSED = 2
 """A PIN refused so often is not tried again for this day: the account might be locked."""
+TOKEN_AGAIN_NS = 15 * NS_PER_SECOND
+"""What a refused token was used for is tried with the same one after so long: the broker may have been at fault."""
+
+Answer = TypeVar("Answer")
 
 
 class Step(StrEnum):
@@ -397,3 +401,27 @@ class TokenKeeper:
     def _longer_pause(self) -> int:
         self._failures += 1
         return min(PAUSE_NS << min(self._failures - 1, 8), MOST_PAUSE_NS)
+
+
+async def outlive_refusals(
+    read: Callable[[], Awaitable[Answer]],
+    settings: DhanSettings,
+    clock: Clock,
+    until_ns: int,
+    say: Callable[[str], None],
+) -> Answer:
+    """The first reading that needs a token. One that is refused is waited out: its keeper makes or asks for another.
+
+    Raises `TokenRefused` from ``until_ns`` on, and whatever else ``read`` raises at once.
+    """
+    while True:
+        used = settings.access_token
+        try:
+            return await read()
+        except TokenRefused as refused:
+            if clock.now_ns() >= until_ns:
+                raise
+            say(f"{refused}; the start waits for a token")
+        again_ns = clock.now_ns() + TOKEN_AGAIN_NS
+        while settings.access_token == used and clock.now_ns() < again_ns:
+            await clock.sleep_until(clock.now_ns() + NS_PER_SECOND)

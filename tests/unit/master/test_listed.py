@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from algo_scalper.domain.errors import BrokerUnreachable, DataError
+from algo_scalper.domain.errors import BrokerUnreachable, DataError, StoreError
+from algo_scalper.domain.events import ContractsChecked
 from algo_scalper.domain.instruments import Contract
 from algo_scalper.domain.units import NS_PER_DAY, NS_PER_SECOND
-from algo_scalper.runtime.listed import Listed, listed_contracts
+from algo_scalper.runtime.listed import ChangedTerms, Listed, listed_contracts
 from tests.unit.master.files import DAY, StillClock, changed, option_of, whole_market
 from tests.unit.master.imports import Desk, a_desk, a_desk_with_a_catalog
 
@@ -125,3 +128,35 @@ def test_a_file_that_does_not_come_leaves_the_old_catalog_or_ends_the_start(desk
     assert found.warning == f"instrument master: did not come; the catalog of {DAY} is used"
     with a_desk(tmp_path / "another") as empty, pytest.raises(BrokerUnreachable):
         listed(empty, no_answer)
+
+
+class Catalog:
+    """A catalog whose waiting changes the test puts down."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, tuple[SimpleNamespace, ...]] = {}
+        self.broken = False
+
+    def blocked_underlyings(self) -> dict[str, tuple[SimpleNamespace, ...]]:
+        if self.broken:
+            raise StoreError("reference store: disk I/O error")
+        return self.waiting
+
+
+async def test_an_engine_is_told_which_indices_wait_for_a_person_and_only_when_that_has_changed() -> None:
+    catalog, taken, warned = Catalog(), list[ContractsChecked](), list[tuple[str, str]]()
+    as_catalog: Any = catalog
+    terms = ChangedTerms(as_catalog, StillClock(7), taken.append, lambda code, text: warned.append((code, text)))
+    await terms.check()
+    assert taken == []
+    lot, expiry = SimpleNamespace(change="lot 65 -> 70"), SimpleNamespace(change="expires on Monday")
+    catalog.waiting = {"NIFTY": (lot, expiry)}
+    for _ in range(2):
+        await terms.check()
+    assert taken == [ContractsChecked(7, {"NIFTY": "lot 65 -> 70; expires on Monday"})]
+    catalog.broken = True
+    await terms.check()
+    assert warned == [("catalog_unread", "reference store: disk I/O error")]
+    catalog.broken, catalog.waiting = False, {}
+    await terms.check()
+    assert taken[1:] == [ContractsChecked(7, {})]

@@ -15,19 +15,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from algo_scalper.adapters.dhan.auth import AppKey, DhanAuth
+from algo_scalper.adapters.dhan.failures import Failure, FailureKind, TokenRefused
 from algo_scalper.adapters.dhan.rest import DhanRest
+from algo_scalper.adapters.dhan.settings import DhanSettings
 from algo_scalper.adapters.dhan.token_store import ChosenToken, HowMade, MintedToken, TokenStore
 from algo_scalper.domain.calendar import is_trading_day
 from algo_scalper.domain.units import NS_PER_MINUTE, NS_PER_SECOND, ist_day, ist_second, parse_clock_s
 from algo_scalper.runtime.doctor.lines import Light
-from algo_scalper.runtime.token_care import LoginMeans, Step, TokenFacts, TokenKeeper, known_end, next_step, prospect
+from algo_scalper.runtime.token_care import (
+    TOKEN_AGAIN_NS,
+    LoginMeans,
+    Step,
+    TokenFacts,
+    TokenKeeper,
+    known_end,
+    next_step,
+    outlive_refusals,
+    prospect,
+)
 from tests.unit.dhan.doubles import HandClock, ended
 from tests.unit.dhan.scripted import Asked, ScriptedServer, ist, jwt, scripted_server, settings_at
+from tests.unit.runtime.doubles import turns
 
 MONDAY = date(2026, 11, 23)
 FRIDAY, SATURDAY, SUNDAY = (MONDAY - timedelta(days=days) for days in (3, 2, 1))
 WEDNESDAY = date(2026, 11, 25)  # the Tuesday between is a holiday
 CLIENT = "1100000001"
+REFUSED = TokenRefused("minutes", Failure(FailureKind.CREDENTIALS, 401, "DH-901", "the token has expired"))
 
 
 def mon(clock: str) -> int:
@@ -396,3 +410,42 @@ async def test_a_new_token_is_used_even_where_it_cannot_be_kept(tmp_path: Path) 
         at.server.answers["POST", "/app/generateAccessToken"] = made
         assert (await at.next_new()).access_token == at.settings.access_token == "the-new-token"
         await at.heard("cannot be written")
+
+
+async def test_a_reading_whose_token_is_refused_is_tried_again_with_a_new_one_or_after_a_while() -> None:
+    settings, clock, said, used = DhanSettings.simulator("http://127.0.0.1:1"), HandClock(), list[str](), list[str]()
+
+    async def read() -> str:
+        used.append(settings.access_token)
+        if settings.access_token != "new":
+            raise REFUSED
+        return "minutes"
+
+    async def pass_seconds(count: int) -> None:
+        for _ in range(count):
+            await turns()
+            clock.advance(NS_PER_SECOND)
+        await turns()
+
+    settings.replace_token("old")
+    until_ns = clock.now_ns() + NS_PER_MINUTE
+    reading = asyncio.create_task(outlive_refusals(read, settings, clock, until_ns, said.append))
+    await pass_seconds(TOKEN_AGAIN_NS // NS_PER_SECOND - 1)
+    assert used == ["old"]
+    await pass_seconds(1)
+    assert used == ["old", "old"]  # the refusal may have been the broker's fault
+    settings.replace_token("new")
+    await pass_seconds(1)
+    assert used == ["old", "old", "new"]
+    assert await reading == "minutes"
+    assert said == ["minutes: DH-901 the token has expired (HTTP 401); the start waits for a token"] * 2
+
+
+async def test_when_the_session_is_over_a_refused_token_ends_the_waiting() -> None:
+    settings, clock = DhanSettings.simulator("http://127.0.0.1:1"), HandClock()
+
+    async def read() -> str:
+        raise REFUSED
+
+    with pytest.raises(TokenRefused):
+        await outlive_refusals(read, settings, clock, clock.now_ns(), pytest.fail)
