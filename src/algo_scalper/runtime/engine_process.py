@@ -183,7 +183,7 @@ class EngineProcess:
             stack.push_async_callback(rest.close)
             await self._begin(stores, hello, rest, dhan)
             await self._live(link, hello)
-            await self._end(stores)
+            await self._end()
         return self._exit_code
 
     @property
@@ -560,7 +560,7 @@ class EngineProcess:
 
     # Ending
 
-    async def _end(self, stores: Stores) -> None:
+    async def _end(self) -> None:
         """Say what is left, let nothing more leave, withdraw buys that still work, write and close everything."""
         if not self.session.poisoned:
             self._take(SessionStopping(self._clock.now_ns(), self._stop_why or "stopped"))
@@ -574,7 +574,6 @@ class EngineProcess:
         self._flush_journal()
         self._journal.close()
         self._soft.save()
-        stores.decisions.write()
         if self._showing is not None:
             self._show()
             await self._showing.close()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 import aiohttp
 import msgspec
 
+from algo_scalper.adapters.dhan.settings import SIMULATED
 from algo_scalper.domain.errors import BrokerError, BrokerUnreachable
 from algo_scalper.domain.ports import Clock
 from algo_scalper.domain.units import NS_PER_MS
@@ -140,7 +141,9 @@ class SimLink:
         self._session = aiohttp.ClientSession()
         try:
             self._socket = await self._session.ws_connect(f"{self._url}/sim/clock", max_msg_size=0)
-            await self._socket.send_json({"attach": {"stepped": stepped, "downtime_ns": downtime_ns}})
+            await self._socket.send_json(
+                {"attach": {"stepped": stepped, "client_id": SIMULATED, "downtime_ns": downtime_ns}}
+            )
             said = await self._socket.receive_json()
         except (aiohttp.ClientError, OSError, TypeError) as error:
             await self.close()

@@ -50,12 +50,16 @@ class SoftKeeper:
             {name: index.cooldown_until_ns for name, index in state.indices.items()},
             state.paused_until_ns,
         )
-        try:
-            self._store.save_soft(soft)
-            self._keep_halt(state.halted)
-            self._decisions.write()
-        except StoreError as error:
-            self._say(f"warning: the soft state was not saved: {error}")
+        parts: tuple[tuple[str, Callable[[], None]], ...] = (
+            ("a person's halt was", lambda: self._keep_halt(state.halted)),
+            ("the soft state was", lambda: self._store.save_soft(soft)),
+            ("decisions were", self._decisions.write),
+        )
+        for what, write in parts:
+            try:
+                write()
+            except StoreError as error:  # what fails takes nothing else along
+                self._say(f"warning: {what} not saved: {error}")
 
     def _keep_halt(self, halted: str) -> None:
         if halted == self.halt:

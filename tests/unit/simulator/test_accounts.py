@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from algo_scalper.domain.errors import ConfigError, DataError
+from algo_scalper.domain.errors import BrokerUnreachable, ConfigError, DataError
 from algo_scalper.domain.instruments import NIFTY, key_security_id
 from algo_scalper.domain.totp import totp
 from algo_scalper.domain.units import NS_PER_SECOND
@@ -22,6 +22,7 @@ from algo_scalper.interfaces.simulator.limits import Family
 from algo_scalper.interfaces.simulator.pointing import pointing_lines
 from algo_scalper.interfaces.simulator.server import SimulatorConfig, SimulatorServer
 from algo_scalper.runtime.clock import settle
+from algo_scalper.runtime.sim_link import SimLink
 from tests.unit.simulator.stage import (
     HandClock,
     SteppedEngine,
@@ -325,3 +326,12 @@ def test_the_lines_for_a_person_say_each_account_and_repeat_no_word_of_their_own
     assert "DHANHQ_CLIENT_ID=1100000001 DHANHQ_ACCESS_TOKEN=... " in lines
     assert "word" not in lines
     assert "scalper run --sim-url http://127.0.0.1:9200" in "\n".join(pointing_lines(9200))
+
+
+async def test_an_engine_of_an_account_there_is_not_is_told_which_there_are() -> None:
+    async with serving(clock=HandClock(), account=MEERA) as (server, visitor):
+        with pytest.raises(
+            BrokerUnreachable, match="takes no engine now: there is no account SIMULATED; there are 1100000001"
+        ):
+            await SimLink(visitor.root).attach(stepped=False)
+        assert not server.brokerage.time_runs

@@ -55,12 +55,12 @@ class ClockSocket:
     def _heard(self, outbox: Outbox, word: _Word) -> None:
         stepped = self._time.stepped
         if word.attach is not None:
-            self._time.begin()
-            refusal = self._attach(outbox, word.attach) if word.attach.stepped else ""
+            refusal = self._attach(outbox, word.attach)
             if refusal:
                 outbox.put(_json({"error": refusal}))
                 outbox.end(End.CLOSE)
                 return
+            self._time.begin()
             outbox.put(_json({"hello": self._hello()}))
         if word.now:
             outbox.put(_json({"now": self._time.now_ns()}))
@@ -68,16 +68,16 @@ class ClockSocket:
             stepped.ready(word.ready)
 
     def _attach(self, outbox: Outbox, attach: _Attach) -> str:
-        """Let an engine drive time, if this simulator is stepped; why not, else empty."""
-        stepped = self._time.stepped
-        if stepped is None:
-            return ""
-        if stepped.attached:
-            return "another engine is attached"
+        """Greet an engine, and let it drive time if both are for that; why not, else empty."""
         try:
             venue = self._brokerage.named(attach.client_id)
         except ConfigError as unknown:
             return str(unknown)
+        stepped = self._time.stepped
+        if stepped is None or not attach.stepped:
+            return ""
+        if stepped.attached:
+            return "another engine is attached"
         stepped.attach(outbox, venue, attach.downtime_ns)
         return ""
 
