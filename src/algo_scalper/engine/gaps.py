@@ -1,7 +1,8 @@
 """Minutes in which prints were missed: no decision is made on them, and they are read again from the broker.
 
 A feed that was lost, an index that fell silent on it, or a start in the middle of a minute leaves candles that are not
-whole, and readings built on them. Until the broker's own minutes have replaced them the index is not entered; exits never hang on candles.
+whole, and readings built on them. Until the broker's own minutes have replaced them the index is not entered; exits
+never hang on candles.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ _BLOCK = 900
 _NEVER = -(1 << 62)
 _STALE = 68
 """Of 256 prints, those that repeat an older trade; some still lie inside the spread, which leaves one in five outside."""
-# Premium buckets in paise, eight to a doubling.
-_EDGES = tuple(sorted({round(5 * 2 ** (i / 8)) for i in range(160)}))
+PREMIUM_EDGES = tuple(sorted({round(5 * 2 ** (i / 8)) for i in range(160)}))
+"""Where one bucket of premiums ends and the next begins, in paise; eight to a doubling."""
 _WIDER = tuple(NORMALS[(2 * i + 1) * 32] for i in range(64))
 """Sixty-four equal parts of the normal, for the logs of spreads."""
 
@@ -127,7 +127,7 @@ class Series:
         made = self._shelves.get(bucket)
         if made is None:
             scale = self.index_level / self.liquidity.level
-            premium = _EDGES[max(bucket - 1, 0)] / 100.0 / scale
+            premium = PREMIUM_EDGES[max(bucket - 1, 0)] / 100.0 / scale
             spread = between(self.liquidity.spread, premium) * scale * 100.0
             deviation = between(self.liquidity.spread_sd, premium)
             spreads = tuple(max(round(spread * exp(deviation * z) / TICK_PAISE), 1) * TICK_PAISE for z in _WIDER)
@@ -266,7 +266,7 @@ class OptionLine:
     def _top(self, second: int, z: int) -> tuple[int, int, _Shelf]:
         """Bid (0 when nobody bids), ask, and the shelf of this premium."""
         mid = self.mid_paise(second)
-        shelf = self.series.shelf(bisect_right(_EDGES, mid))
+        shelf = self.series.shelf(bisect_right(PREMIUM_EDGES, mid))
         spread = shelf[0][z & 63]
         bid = int((mid - 0.5 * spread) / TICK_PAISE + 0.5) * TICK_PAISE
         if bid <= 0:

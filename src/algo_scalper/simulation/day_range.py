@@ -16,7 +16,7 @@ import msgspec
 from algo_scalper.domain.market import Tick
 from algo_scalper.domain.pricing import price
 from algo_scalper.domain.units import NS_PER_SECOND
-from algo_scalper.simulation.chains import _EDGES, OptionLine, Series
+from algo_scalper.simulation.chains import PREMIUM_EDGES, OptionLine, Series
 from algo_scalper.simulation.listing import TICK_PAISE
 from algo_scalper.simulation.market import IndexLine, Line, MarketDay
 from algo_scalper.simulation.volatility import smile_factor
@@ -202,13 +202,15 @@ class _Search:
         least, most, calm, wild = self._hull.ends(begin, end)
         cheap, dear = (least, most) if self._line.is_call else (most, least)
         low, high = self._value(cheap, calm), self._value(dear, wild)
-        buckets = range(bisect_right(_EDGES, low), bisect_right(_EDGES, high) + 1)
+        buckets = range(bisect_right(PREMIUM_EDGES, low), bisect_right(PREMIUM_EDGES, high) + 1)
         lows, highs = [], []
         for bucket in buckets:
             # The spread belongs to a bucket of premiums, and does not grow evenly with them.
             spreads = self._hull.spreads(bucket)
-            lows.append(_outmost(max(low, _EDGES[bucket - 1]) if bucket else low, spreads, -1))
-            highs.append(_outmost(min(high, _EDGES[bucket]) if bucket < len(_EDGES) else high, spreads, 1))
+            lows.append(_outmost(max(low, PREMIUM_EDGES[bucket - 1]) if bucket else low, spreads, -1))
+            highs.append(
+                _outmost(min(high, PREMIUM_EDGES[bucket]) if bucket < len(PREMIUM_EDGES) else high, spreads, 1)
+            )
         made = self._reaches[begin, end] = (min(lows), max(highs))
         return made
 
