@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def told(stores: Stores, account: str = ACCOUNT) -> list[Any]:
         store.orders_of_day(DAY),
         store.fills_of_day(DAY),
         store.ledger_of_day(DAY),
-        store.net_of_days(DAY, DAY),
+        store.week_before(DAY + timedelta(days=1)),
         store.last_day(),
         store.audit_between(-(2**63), EVER),
         reference.decisions_between(account, 0, EVER),

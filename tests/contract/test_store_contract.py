@@ -215,14 +215,18 @@ def test_intents_are_kept_in_full_and_once(place: Place, stores: Stores) -> None
         store.commit(Changes(intents=(place_order,), at_ns=9))
 
 
-def test_results_of_days(stores: Stores) -> None:
+def test_the_week_before_a_day(stores: Stores) -> None:
+    """Monday the 23rd to Friday the 27th; on Thursday a loss of Wednesday's became known, which is in no other ledger."""
     store = stores.trading(ACCOUNT)
-    for day, realised, charges in ((27, 50_000, 6_400), (30, -20_000, 12_800), (26, 1, 0)):
-        store.commit(Changes(ledger=DayLedger(date(2026, 11, day), realised, charges, trades=1)))
-    assert store.net_of_days(date(2026, 11, 27), date(2026, 11, 30)) == {
-        date(2026, 11, 27): 43_600,
-        date(2026, 11, 30): -32_800,
-    }
+    known_later = -233_908
+    for day, realised, charges, before in (
+        (20, 900_000, 0, 100_000),
+        (23, 50_000, 6_400, 0),
+        (26, -20_000, 12_800, 43_600 + known_later),
+    ):
+        store.commit(Changes(ledger=DayLedger(date(2026, 11, day), realised, charges, week_before_paise=before)))
+    weeks = {day: store.week_before(date(2026, 11, day)) for day in (23, 24, 26, 27, 30)}
+    assert weeks == {23: 0, 24: 43_600, 26: 43_600, 27: 43_600 + known_later - 32_800, 30: 0}
 
 
 # --- what cannot be ---

@@ -426,8 +426,6 @@ class EngineProcess:
         minutes: dict[int, tuple[Candle, ...]],
         restored: Restored,
     ) -> SessionStarted:
-        monday = self._day - timedelta(days=self._day.weekday())
-        week = self._store.net_of_days(monday, self._day - timedelta(days=1))
         return opening_event(
             self._clock.now_ns(),
             self.settings.account,
@@ -438,7 +436,7 @@ class EngineProcess:
             {key: last_close(candles, self._day) for key, candles in minutes.items()},
             market=market,
             restored=restored,
-            week_before_paise=sum(week.values()),
+            week_before_paise=self._store.week_before(self._day),
         )
 
     async def _after_opening(self, minutes: dict[int, tuple[Candle, ...]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -224,14 +224,17 @@ class TradingStore:
         with self._database.read("reading the day's ledger") as connection:
             return next(iter(self._decoded(connection, query, _ledger)), None)
 
-    def net_of_days(self, first: date, last: date) -> dict[date, int]:
-        """Net result in paise of each traded day from ``first`` to ``last``, both included, oldest first."""
-        c = day_ledger.c
-        query = sa.select(c.day, c.realised_paise - c.charges_paise).where(
-            c.account == self.account, c.day >= first, c.day <= last
-        )
-        with self._database.read("reading the days' results") as connection:
-            return {day: int(net) for day, net in connection.execute(query.order_by(c.day))}
+    def week_before(self, day: date) -> int:
+        """Net result in paise of this week, from Monday to the day before ``day``.
+
+        The newest ledger of the week knows the days before its own, and what was learned of them later.
+        """
+        c, monday = day_ledger.c, day - timedelta(days=day.weekday())
+        query = sa.select(c.record).where(c.account == self.account, c.day >= monday, c.day < day)
+        newest = query.order_by(c.day.desc()).limit(1)
+        with self._database.read("reading the week's result") as connection:
+            ledger = next(iter(self._decoded(connection, newest, _ledger)), None)
+        return ledger.week_before_paise + ledger.net_paise if ledger is not None else 0
 
     # --- rows ---
 
